@@ -1,0 +1,25 @@
+# The two commands of README. Each makes its own environment in .venv.
+PYTHON ?= python3
+BIN = .venv/bin
+SETUP = .venv/.ready
+PYTEST_ARGS ?= -m "not slow"
+
+.PHONY: demo test clean
+
+demo: $(SETUP)  ## the whole pipeline on the embedded phantom cohort
+	$(BIN)/crossdl run demo --out runs/demo
+
+test: $(SETUP)  ## lint, format, types, tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p crossdl
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+# Depends on what changes the installed environment, a new top-level entry of core/ included.
+$(SETUP): pyproject.toml constraints.txt hatch_build.py $(wildcard core/*)
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	touch $@
+
+clean:
+	rm -rf .venv build runs

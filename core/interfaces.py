@@ -1,0 +1,343 @@
+"""The interfaces of crossdl: what each slot of a composition must do.
+
+Symbols (Liu et al. 2023): N regions, M types, Ŝ region maps, D̂ abnormality maps, A the
+abnormality matrix, ŷ the bag probabilities. Equations E1 to E9 are stated here once.
+
+(E1) A = max over sentences s of r_s t_sᵀ
+(E2) discretizer loss = BCE(r, r̂) + BCE(t, t̂)
+(E3) y = (clip(HU, low, high) - low) / width · 255, 8 bit
+(E4) segmentation loss = mean over the N regions of the Dice loss of Ŝ_i against S_i
+(E5) static max pooling: ŷ_ij = max over v in R_i of D̂_jv
+(E6) dynamic max pooling: ŷ_ij = max over v of Ŝ_iv D̂_jv
+(E7) DaMIL, scale l > 1: ŷ_l,ij = mean TOP_k(Ŝ_i D̂_j^l), k = Σ_v 1(Ŝ_iv D̂_jv^(l-1) > t)
+(E8) region loss = -1/(NM) Σ_ij [w_ij y_ij ln ŷ_ij + (1 - y_ij) ln(1 - ŷ_ij)],
+     w_ij = sqrt((1 - f_ij + ε)/(f_ij + ε)), averaged over the output scales
+(E9) scan loss = BCE over M of max over v of D̂_jv against the union of the N + 2 rows of A;
+     total = λ·E4 + E8 + α·E9
+
+A component is built as ``Component(config, anatomy)``. Modules of components import torch, itk
+and other heavy packages inside the functions that use them, so that listing and checking stay
+fast.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin
+
+import numpy as np
+
+from crossdl.anatomy import Anatomy
+from crossdl.config import ComponentConfig
+from crossdl.errors import InputError
+from crossdl.types import (
+    BoolArray,
+    FloatArray,
+    Prediction,
+    RegionMap,
+    ScanRecord,
+    SentenceLabels,
+    Volume,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from torch import Tensor, nn
+
+    from crossdl.atlas import Atlas
+    from crossdl.training.samples import TrainingSet
+
+ConfigT = TypeVar("ConfigT", bound=ComponentConfig)
+
+
+class Component(ABC, Generic[ConfigT]):
+    """Base of everything a composition names.
+
+    ``class Mine(MILPooling[MineConfig])`` ties a component to its config class.
+
+    Attributes:
+        slot: Name of the slot, set by each interface below.
+        Config: The config class, taken from the square brackets.
+    """
+
+    slot: ClassVar[str]
+    Config: ClassVar[type[ComponentConfig]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Reads the config class from the base's type argument."""
+        super().__init_subclass__(**kwargs)
+        for base in getattr(cls, "__orig_bases__", ()):
+            origin = get_origin(base)
+            if isinstance(origin, type) and issubclass(origin, Component):
+                for argument in get_args(base):
+                    if isinstance(argument, type) and issubclass(argument, ComponentConfig):
+                        cls.Config = argument
+
+    def __init__(self, config: ConfigT, anatomy: Anatomy) -> None:
+        """Keeps both; heavy set-up belongs into the first use, not here."""
+        self.config = config
+        self.anatomy = anatomy
+
+
+class ReportDiscretizer(Component[ConfigT]):
+    """Sentences of a Findings section → probabilities of region and type labels.
+
+    Core does the rest: splitting reports into sentences and merging by E1
+    (:mod:`crossdl.reports`).
+    """
+
+    slot = "discretizer"
+
+    @abstractmethod
+    def label(self, sentences: Sequence[str]) -> SentenceLabels:
+        """Labels n sentences.
+
+        Returns:
+            ``regions`` ``(n, N + 2)`` and ``types`` ``(n, M)``, float32 in [0, 1]. A sentence's
+            labels must not depend on its neighbours; an empty sentence gives zeros.
+        """
+
+    def fit(self, train: SentenceLabels, valid: SentenceLabels, seed: int) -> None:  # noqa: B027
+        """Learns from labelled sentences (E2). Rule-based discretizers do nothing."""
+
+
+class AtlasSource(Component[ConfigT]):
+    """Where a template with its drawn regions comes from."""
+
+    slot = "atlas"
+
+    @abstractmethod
+    def load(self) -> Atlas:
+        """The atlas: a template volume in HU and a label map on the same grid.
+
+        Raises:
+            CrossDLError: A file is missing or does not fit the anatomy.
+        """
+
+
+class RegionSegmenter(Component[ConfigT]):
+    """CT → coarse region map S, with a measure of its own success."""
+
+    slot = "segmenter"
+
+    def segment(self, volume: Volume) -> RegionMap:
+        """Segments one scan.
+
+        Args:
+            volume: ``(D, H, W)`` HU.
+
+        Returns:
+            Labels on the grid of ``volume``; ``quality.values["final_metric"]`` maps each stage
+            of the registration to its final metric.
+
+        Raises:
+            InputError: The volume is not finite, or constant.
+            RegistrationError: The tool failed; the message has its reason.
+        """
+        if not np.isfinite(volume.array).all():
+            raise InputError(f"{volume.name}: has voxels that are not finite; nothing to register")
+        if float(volume.array.min()) == float(volume.array.max()):
+            raise InputError(f"{volume.name}: is constant; nothing to register")
+        regions = self.register(volume)
+        if not regions.grid.same_as(volume.grid):
+            raise AssertionError(f"{type(self).__name__} returned labels on another grid")
+        return regions
+
+    @abstractmethod
+    def register(self, volume: Volume) -> RegionMap:
+        """Does the work of :meth:`segment` on a volume that is known to be finite."""
+
+
+class MILPooling(Component[ConfigT]):
+    """Voxel maps → bag probabilities ŷ (E5 to E7).
+
+    Contract (checked for every kind by :mod:`crossdl.testing`): output in [0, 1]; finite
+    gradients; a permutation of voxels changes nothing; a scan's bags do not depend on the other
+    scans of the batch; an empty region gives a finite value; monotone in the abnormality map.
+    """
+
+    slot = "pooling"
+
+    def __call__(self, regions: Tensor, abnormality: Tensor, coarser: Tensor | None) -> Tensor:
+        """Pools at one output scale.
+
+        Args:
+            regions: Ŝ (dynamic) or the 0/1 atlas regions (static), ``(B, N, D, H, W)`` in [0, 1].
+            abnormality: D̂ of this scale, ``(B, M, D, H, W)`` in [0, 1].
+            coarser: D̂ of the next coarser scale resampled to this scale's size,
+                ``(B, M, D, H, W)``, or None at the coarsest scale.
+
+        Returns:
+            ŷ, ``(B, N, M)`` float32 in [0, 1].
+        """
+        flat = None if coarser is None else coarser.flatten(2).float()
+        return self.pool(regions.flatten(2).float(), abnormality.flatten(2).float(), flat)
+
+    @abstractmethod
+    def pool(self, regions: Tensor, abnormality: Tensor, coarser: Tensor | None) -> Tensor:
+        """Pools flattened float32 maps ``(B, N, V)`` and ``(B, M, V)`` to ``(B, N, M)``."""
+
+    def learned(self) -> nn.Module | None:
+        """Parameters the analyzer must train along, for poolings that have any."""
+        return None
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What training left behind.
+
+    Attributes:
+        best_epoch: 0-based epoch whose weights were kept.
+        best_value: Its validation region MIL loss (E8).
+        history: One mapping of named losses per epoch.
+    """
+
+    best_epoch: int
+    best_value: float
+    history: tuple[Mapping[str, float], ...]
+
+
+class AbnormalityAnalyzer(Component[ConfigT]):
+    """CT → Ŝ, D̂, region matrix and scan scores."""
+
+    slot = "analyzer"
+
+    @property
+    @abstractmethod
+    def input_shape(self) -> tuple[int, int, int]:
+        """Voxels ``(D, H, W)`` that training samples must have."""
+
+    @abstractmethod
+    def fit(self, train: TrainingSet, valid: TrainingSet, *, seed: int, folder: Path) -> FitResult:
+        """Learns from weak labels and coarse regions (E4 to E9).
+
+        Args:
+            train: Preprocessed scans with pseudo labels A and coarse regions S.
+            valid: The same for choosing the best epoch.
+            seed: Everything random derives from it; equal seeds give equal bytes on CPU.
+            folder: Checkpoints and logs go here; a run killed in the middle continues from it
+                and ends with the same weights.
+        """
+
+    @abstractmethod
+    def predict(self, volume: Volume) -> Prediction:
+        """Predicts one scan in any geometry; the maps' grid says where they are.
+
+        Raises:
+            InputError: No head is found in the volume.
+        """
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Writes ``model.safetensors`` and ``model.json`` into an existing folder."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> None:
+        """Reads what :meth:`save` wrote.
+
+        Raises:
+            InputError: Files are missing, damaged, or made for another anatomy.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationSet:
+    """Truth and predictions of n scans.
+
+    Attributes:
+        scan_ids: n scan names.
+        patient_ids: n patient names; intervals resample patients.
+        truth: ``(n, N + 2, M)`` float32 0/1.
+        region_scores: ``(n, N, M)`` float32.
+        scan_scores: ``(n, M)`` float32.
+        quality_ok: ``(n,)`` False where a prediction carries a flag.
+    """
+
+    scan_ids: tuple[str, ...]
+    patient_ids: tuple[str, ...]
+    truth: FloatArray
+    region_scores: FloatArray
+    scan_scores: FloatArray
+    quality_ok: BoolArray
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measured number with its interval.
+
+    Attributes:
+        value: None where the metric is undefined (one class only); printed as "-".
+        low: Lower end of the confidence interval, or None.
+        high: Upper end, or None.
+        n: Number of items that entered.
+        positives: How many of them are positive.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    positives: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What one evaluator found.
+
+    Attributes:
+        metrics: By name; names are unique within one evaluator.
+        tables: By name, ready to print.
+        figures: By name.
+    """
+
+    metrics: Mapping[str, Estimate]
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+
+class Evaluator(Component[ConfigT]):
+    """Truth and predictions → named metrics with intervals, tables, figures."""
+
+    slot = "evaluator"
+
+    @abstractmethod
+    def evaluate(self, cases: EvaluationSet, seed: int) -> Evaluation:
+        """Measures; undefined metrics are None, never 0.5 or NaN."""
+
+
+class CohortSource(Component[ConfigT]):
+    """Scans with their reports."""
+
+    slot = "cohort"
+
+    @abstractmethod
+    def records(self) -> Sequence[ScanRecord]:
+        """All scans in a stable order, without reading voxels.
+
+        Raises:
+            InputError: The source is missing or malformed.
+        """
+
+    @abstractmethod
+    def volume(self, record: ScanRecord) -> Volume:
+        """The voxels of one scan.
+
+        Raises:
+            InputError: The scan cannot be read; a batch reports it and goes on.
+        """
+
+    @abstractmethod
+    def fingerprint(self, record: ScanRecord) -> str:
+        """A string that changes whenever the scan's voxels would; keys of cached stages."""
+
+    def voxel_truth(self, record: ScanRecord) -> BoolArray | None:
+        """Manual masks ``(M, D, H, W)`` on the grid of the volume, or None."""
+        return None
+
+    def region_truth(self, record: ScanRecord) -> RegionMap | None:
+        """True regions on the grid of the volume, where they are known (phantoms)."""
+        return None

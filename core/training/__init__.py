@@ -1,0 +1,1 @@
+"""The training loop around a network: samples, losses, augmentation, checkpoints."""

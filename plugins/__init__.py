@@ -1,0 +1,1 @@
+"""Built-in components: one file per kind, found by file name."""

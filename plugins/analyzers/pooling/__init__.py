@@ -1,0 +1,1 @@
+"""Built-in pooling: one file per kind."""

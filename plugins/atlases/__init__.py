@@ -1,0 +1,1 @@
+"""Built-in atlases: one file per kind."""

@@ -1,0 +1,1 @@
+"""Built-in cohorts: one file per kind."""

@@ -1,0 +1,1 @@
+"""Built-in discretizers: one file per kind."""
