@@ -1,0 +1,34 @@
+"""Writing files so that an interrupted program never leaves half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a temporary path in the same folder with the same ending; renames it on success."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    working = path.with_name(f".{uuid.uuid4().hex}.tmp-{path.name}")
+    try:
+        yield working
+        os.replace(working, path)
+    finally:
+        working.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text, whole or not at all."""
+    with replacing(path) as working:
+        working.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON with a final newline; NaN is refused because JSON has none."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
