@@ -1,0 +1,5 @@
+"""``python -m crossdl``."""
+
+from crossdl.cli import main
+
+main()

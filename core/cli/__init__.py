@@ -1,0 +1,55 @@
+"""The command line: one small module per verb, each importing what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from crossdl.cli.check import check
+from crossdl.cli.discretize import discretize
+from crossdl.cli.list import list_kinds
+from crossdl.cli.predict import predict
+from crossdl.cli.run import run
+from crossdl.cli.schema import schema
+from crossdl.cli.segment import segment
+from crossdl.cli.show import show
+
+app = typer.Typer(
+    help="Learn voxel maps of abnormalities in head CT from free-text reports.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run)
+app.command()(discretize)
+app.command()(segment)
+app.command()(predict)
+app.command("list")(list_kinds)
+app.command()(show)
+app.command()(check)
+app.command()(schema)
+
+
+def main() -> None:
+    """Entry point: errors a user can act on end in one sentence and exit code 2."""
+    from crossdl.errors import CrossDLError
+
+    try:
+        app()
+    except CrossDLError as error:
+        _fail(str(error), 2)
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}", 2)
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command continues where it stopped", 130)
+
+
+def _fail(message: str, code: int) -> None:
+    sys.stdout.flush()
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(code)

@@ -1,0 +1,341 @@
+"""The pipeline of one run: discretize → register → train → predict → evaluate → report.
+
+Every stage leaves its result on disk and is skipped when it is there, so a killed run goes on
+where it stopped; registrations are shared between runs through the cache. A scan that fails is
+reported at the end and the others go on.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crossdl.anatomy import Anatomy, load_anatomy
+from crossdl.catalog import Catalog
+from crossdl.errors import CrossDLError, InputError
+from crossdl.files import replacing, write_json, write_text
+from crossdl.interfaces import (
+    AbnormalityAnalyzer,
+    CohortSource,
+    Evaluation,
+    EvaluationSet,
+    FitResult,
+)
+from crossdl.registry import Composition
+from crossdl.rundir import RunDirectory
+from crossdl.types import AbnormalityMatrix, ScanRecord, Volume
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from crossdl.training.samples import Sample
+
+EXAMPLES = 3
+"""Test scans shown as pictures in the summary: those with the highest abnormality score."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One item that a stage could not process."""
+
+    scan_id: str
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a finished run shows."""
+
+    table: Table
+    failures: list[Failure]
+    summary: Path
+
+
+def execute(
+    composition: Composition,
+    *,
+    catalog: Catalog,
+    name: str,
+    folder: Path,
+    workers: int | None,
+    console: Console,
+) -> RunResult:
+    """Runs a composition into a folder, or continues it.
+
+    Args:
+        composition: Validated.
+        catalog: Where its kinds come from.
+        name: What the summary calls it.
+        folder: The run's folder.
+        workers: Registration processes, None for one per core.
+        console: Where stages are announced.
+
+    Raises:
+        CrossDLError: The cohort is unusable, or too little of it is left to train on.
+    """
+    run = RunDirectory(folder, {"name": name, **composition.model_dump(mode="json")})
+    with run.log() as log:
+        pipeline = _Pipeline(composition, catalog, run, workers, console, log)
+        if not (run.path / "predictions.jsonl").is_file():
+            pipeline.train()
+            pipeline.predict()
+        return pipeline.report(name)
+
+
+class _Pipeline:
+    """The stages of one run and what they share."""
+
+    def __init__(
+        self,
+        composition: Composition,
+        catalog: Catalog,
+        run: RunDirectory,
+        workers: int | None,
+        console: Console,
+        log: logging.Logger,
+    ) -> None:
+        self.composition = composition
+        self.catalog = catalog
+        self.run = run
+        self.workers = workers
+        self.console = console
+        self.log = log
+        self.anatomy: Anatomy = load_anatomy(composition.anatomy)
+        self.cohort: CohortSource[Any] = self._create("cohort", composition.cohort)
+        self.analyzer: AbnormalityAnalyzer[Any] = self._create("analyzer", composition.analyzer)
+        self.failures: list[Failure] = []
+        self._records: Sequence[ScanRecord] | None = None
+        self._matrices: dict[str, AbnormalityMatrix] | None = None
+
+    def _create(self, slot: str, config: Any) -> Any:
+        return self.catalog.create(slot, config, self.anatomy)
+
+    @contextmanager
+    def _stage(self, title: str) -> Iterator[None]:
+        self.console.rule(title, align="left")
+        self.log.info("%s: start", title)
+        start = time.monotonic()
+        yield
+        self.log.info("%s: done in %.1f s", title, time.monotonic() - start)
+
+    def _fail(self, scan_id: str, stage: str, reason: str) -> None:
+        self.failures.append(Failure(scan_id, stage, reason))
+        self.log.warning("%s failed in %s: %s", scan_id, stage, reason)
+
+    @property
+    def records(self) -> Sequence[ScanRecord]:
+        """The cohort's scans, read once."""
+        if self._records is None:
+            with self._stage("Cohort"):
+                self._records = self.cohort.records()
+        return self._records
+
+    @property
+    def matrices(self) -> dict[str, AbnormalityMatrix]:
+        """Pseudo labels of every scan that has a report (E1)."""
+        if self._matrices is None:
+            from crossdl.reports import discretize_reports
+
+            records = self.records
+            with self._stage("Discretize"):
+                discretizer = self._create("discretizer", self.composition.discretizer)
+                labels = discretize_reports(
+                    discretizer, [r.findings for r in records], self.anatomy
+                )
+            self._matrices = {
+                r.scan_id: m for r, m in zip(records, labels, strict=True) if m is not None
+            }
+        return self._matrices
+
+    def train(self) -> None:
+        """Fits the analyzer, unless the run holds a trained one."""
+        model = self.run.path / "model"
+        if model.is_dir():
+            self.analyzer.load(model)
+            return
+        samples = {split: self._samples(split) for split in ("train", "valid")}
+        for split, found in samples.items():
+            if not found:
+                raise InputError(
+                    f"no usable {split} scan is left ({len(self.failures)} failed, see "
+                    f"{self.run.path / 'run.log'}); the cohort needs scans with reports in it"
+                )
+        with self._stage("Train"):
+            result = self.analyzer.fit(
+                samples["train"],
+                samples["valid"],
+                seed=self.composition.seed,
+                folder=self.run.path / "training",
+            )
+        write_json(self.run.path / "training.json", asdict(result))
+        write_json(self.run.path / "failures.json", [asdict(f) for f in self.failures])
+        working = model.with_name(".model.tmp")
+        working.mkdir(exist_ok=True)
+        self.analyzer.save(working)
+        working.rename(model)
+
+    def _samples(self, split: str) -> tuple[Sample, ...]:
+        from crossdl.preprocessing import labels_on, preprocess
+        from crossdl.progress import track
+        from crossdl.segmentation import segment_cohort
+        from crossdl.training.samples import Sample
+
+        records = [r for r in self.records if r.split == split]
+        usable = [r for r in records if r.scan_id in self.matrices]
+        for record in records:
+            if record.scan_id not in self.matrices:
+                self._fail(record.scan_id, "discretize", "the scan has no report")
+        with self._stage(f"Register {split} scans"):
+            outcome = segment_cohort(
+                usable,
+                cohort=self.composition.cohort,
+                segmenter=self.composition.segmenter,
+                anatomy=self.composition.anatomy,
+                catalog=self.catalog,
+                workers=self.workers,
+            )
+            for scan_id, reason in outcome.failures.items():
+                self._fail(scan_id, "register", reason)
+        samples = []
+        with self._stage(f"Preprocess {split} scans"):
+            for record in track(usable, "preprocessing"):
+                try:
+                    volume = self.cohort.volume(record)
+                    ready = preprocess(volume, self.anatomy, self.analyzer.input_shape)
+                except CrossDLError as error:
+                    self._fail(record.scan_id, "preprocess", str(error))
+                    continue
+                regions = outcome.regions.get(record.scan_id)
+                labels = (
+                    np.zeros(self.analyzer.input_shape, dtype=np.uint8)
+                    if regions is None
+                    else labels_on(regions(), ready.grid)
+                )
+                matrix = self.matrices[record.scan_id].values
+                samples.append(Sample(record.scan_id, ready.image, labels, matrix))
+        return tuple(samples)
+
+    def predict(self) -> None:
+        """Scores the test scans; those with the highest scores become pictures."""
+        from crossdl.progress import track
+
+        lines: list[dict[str, Any]] = []
+        best: list[tuple[float, str, Volume, Any]] = []
+        records = [r for r in self.records if r.split == "test"]
+        with self._stage("Predict test scans"):
+            for record in track(records, "predicting"):
+                truth, source = self._truth(record)
+                if truth is None:
+                    self._fail(record.scan_id, "predict", "no gold labels and no report to score by")
+                    continue
+                try:
+                    volume = self.cohort.volume(record)
+                    prediction = self.analyzer.predict(volume)
+                except CrossDLError as error:
+                    self._fail(record.scan_id, "predict", str(error))
+                    continue
+                lines.append(
+                    {
+                        "scan": record.scan_id,
+                        "patient": record.patient_id,
+                        "truth_source": source,
+                        "truth": truth.tolist(),
+                        "region_scores": prediction.region_scores.tolist(),
+                        "scan_scores": prediction.scan_scores.tolist(),
+                        "quality_ok": not prediction.quality.flags,
+                    }
+                )
+                best.append((prediction.abnormality_score, record.scan_id, volume, prediction))
+                best = sorted(best, key=lambda item: (-item[0], item[1]))[:EXAMPLES]
+        if not lines:
+            raise InputError(
+                f"no test scan could be predicted ({len(self.failures)} failed, see "
+                f"{self.run.path / 'run.log'})"
+            )
+        self._pictures([item[2:] for item in best])
+        previous = self.run.path / "failures.json"
+        known = json.loads(previous.read_text(encoding="utf-8")) if previous.is_file() else []
+        merged = {json.dumps(f): f for f in [*known, *(asdict(f) for f in self.failures)]}
+        write_json(previous, list(merged.values()))
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        write_text(self.run.path / "predictions.jsonl", text)
+
+    def _truth(self, record: ScanRecord) -> tuple[Any, str]:
+        if record.truth is not None:
+            return record.truth, "gold"
+        matrix = self.matrices.get(record.scan_id)
+        return (None, "") if matrix is None else (matrix.values, "report")
+
+    def _pictures(self, examples: Sequence[tuple[Volume, Any]]) -> None:
+        from crossdl.figures import overlay_figure
+        from crossdl.prediction_files import region_labels
+        from crossdl.preprocessing import maps_on
+
+        for index, (volume, prediction) in enumerate(examples):
+            labels = region_labels(maps_on(prediction.region_maps, prediction.grid, volume.grid))
+            heat = maps_on(prediction.abnormality_maps, prediction.grid, volume.grid)
+            figure = overlay_figure(
+                volume.array, labels, heat, self.anatomy, title=volume.name, grid=volume.grid
+            )
+            with replacing(self.run.path / "figures" / f"example_{index + 1}.png") as working:
+                figure.savefig(working, dpi=90, metadata={"Software": None})
+
+    def report(self, name: str) -> RunResult:
+        """Measures what ``predictions.jsonl`` holds and writes metrics, figures and summary."""
+        from crossdl.figures import training_curves
+        from crossdl.summary import metrics_json, results_table, save_figures, write_summary
+
+        path = self.run.path
+        text = (path / "predictions.jsonl").read_text(encoding="utf-8")
+        lines = [json.loads(line) for line in text.splitlines()]
+        evaluations: dict[str, Evaluation] = {}
+        with self._stage("Evaluate"):
+            cases = _evaluation_set(lines)
+            for config in self.composition.evaluators:
+                evaluator = self._create("evaluator", config)
+                evaluations[config.kind] = evaluator.evaluate(cases, self.composition.seed)
+            figures = path / "figures"
+            save_figures(evaluations, figures)
+            history = json.loads((path / "training.json").read_text(encoding="utf-8"))
+            fit = FitResult(history["best_epoch"], history["best_value"], tuple(history["history"]))
+            with replacing(figures / "training.png") as working:
+                training_curves(fit.history).savefig(working, dpi=110, metadata={"Software": None})
+        failures = [
+            Failure(**f) for f in json.loads((path / "failures.json").read_text(encoding="utf-8"))
+        ]
+        summary = write_summary(
+            path,
+            title=name,
+            description=self.composition.description,
+            evaluations=evaluations,
+            anatomy=self.anatomy,
+            truth_source=", ".join(sorted({line["truth_source"] for line in lines})),
+            failures=failures,
+            fit=fit,
+        )
+        write_json(path / "metrics.json", metrics_json(evaluations))
+        return RunResult(results_table(evaluations, self.anatomy), failures, summary)
+
+
+def _evaluation_set(lines: Sequence[dict[str, Any]]) -> EvaluationSet:
+    def stack(key: str) -> Any:
+        return np.array([line[key] for line in lines], dtype=np.float32)
+
+    return EvaluationSet(
+        scan_ids=tuple(line["scan"] for line in lines),
+        patient_ids=tuple(line["patient"] for line in lines),
+        truth=stack("truth"),
+        region_scores=stack("region_scores"),
+        scan_scores=stack("scan_scores"),
+        quality_ok=np.array([line["quality_ok"] for line in lines], dtype=np.bool_),
+    )
