@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from crossdl.config import flatten_errors
 from crossdl.errors import ConfigError
+from crossdl.hints import did_you_mean
 from crossdl.lexicon import Lexicon
 from crossdl.types import BoolArray
 
@@ -165,27 +166,36 @@ def load_anatomy(name: str) -> Anatomy:
     Raises:
         ConfigError: No such file, not TOML, or fields missing, misspelt or inconsistent.
     """
+    try:
+        text = _anatomy_text(name)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{name!r}: cannot be read as an anatomy file: {error}") from error
+    try:
+        return Anatomy.model_validate(tomllib.loads(text))
+    except RecursionError as error:
+        raise ConfigError(f"{name}: is nested too deeply for TOML") from error
+    except ValidationError as error:
+        problems = [
+            f"{'.'.join(map(str, path)) or 'the file'}: {message}"
+            for path, message, _ in flatten_errors(error, Anatomy)
+        ]
+        raise ConfigError(f"{name}: the anatomy is not valid", problems) from error
+    except ValueError as error:
+        raise ConfigError(f"{name}: not valid TOML: {error}") from error
+
+
+def _anatomy_text(name: str) -> str:
+    """Text of a built-in anatomy, or of a file."""
     if name.endswith(".toml"):
         path = Path(name)
         if not path.is_file():
             raise ConfigError(f"{name}: no such anatomy file; give a path to a .toml file")
-        text = path.read_text(encoding="utf-8")
-    else:
-        folder = files("crossdl") / "anatomies"
-        resource = folder / f"{name}.toml"
-        if not resource.is_file():
-            known = sorted(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".toml"))
-            raise ConfigError(
-                f"anatomy {name!r} does not exist; built in are {', '.join(known)}, "
-                "or give a path to a .toml file"
-            )
-        text = resource.read_text(encoding="utf-8")
-    try:
-        return Anatomy.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name}: not valid TOML: {error}") from error
-    except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, path))}: {message}" for path, message, _ in flatten_errors(error)
-        ]
-        raise ConfigError(f"{name}: the anatomy is not valid", problems) from error
+        return path.read_text(encoding="utf-8")
+    folder = files("crossdl") / "anatomies"
+    known = sorted(p.name[:-5] for p in folder.iterdir() if p.name.endswith(".toml"))
+    if name not in known:
+        raise ConfigError(
+            f"anatomy {name!r} does not exist{did_you_mean(name, known)}; built in are "
+            f"{', '.join(known)}, or give a path to a .toml file"
+        )
+    return (folder / f"{name}.toml").read_text(encoding="utf-8")

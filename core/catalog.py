@@ -10,22 +10,27 @@ these distributions.
 
 from __future__ import annotations
 
-import difflib
+import ast
 import hashlib
 import importlib
 import importlib.util
 import os
+import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from crossdl.errors import CatalogError
+from crossdl.hints import suggest
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from crossdl.anatomy import Anatomy
     from crossdl.config import ComponentConfig
     from crossdl.interfaces import Component
@@ -88,8 +93,7 @@ class Catalog:
     def kinds(self, slot: str) -> list[Entry]:
         """Entries of a slot, sorted by kind."""
         if slot not in SLOT_FOLDERS:
-            hint = _did_you_mean(slot, SLOT_FOLDERS)
-            raise CatalogError(f"there is no slot {slot!r}{hint}")
+            raise CatalogError(f"there is no slot {slot!r}{suggest(slot, SLOT_FOLDERS)}")
         return sorted((e for e in self._entries.values() if e.slot == slot), key=lambda e: e.kind)
 
     def entry(self, slot: str, kind: str) -> Entry:
@@ -100,9 +104,8 @@ class Catalog:
         """
         known = [e.kind for e in self.kinds(slot)]
         if kind not in known:
-            hint = _did_you_mean(kind, known) or f"; there are {', '.join(known) or 'none'}"
             broken = f" ({'; '.join(self.problems)})" if self.problems else ""
-            raise CatalogError(f"there is no {slot} of kind {kind!r}{hint}{broken}")
+            raise CatalogError(f"there is no {slot} of kind {kind!r}{suggest(kind, known)}{broken}")
         return self._entries[slot, kind]
 
     def component(self, slot: str, kind: str) -> type[Component[Any]]:
@@ -114,7 +117,7 @@ class Catalog:
         entry = self.entry(slot, kind)
         try:
             module = self._import(entry)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise CatalogError(
                 f"{slot} {kind!r} of {entry.owner} cannot be imported: "
                 f"{type(error).__name__}: {error}"
@@ -128,8 +131,15 @@ class Catalog:
             )
         return cls
 
-    def parse(self, slot: str, raw: object) -> ComponentConfig:
+    def parse(
+        self, slot: str, raw: object, context: Mapping[str, Any] | None = None
+    ) -> ComponentConfig:
         """Validates a table ``{kind = "...", ...}`` by the config class of its kind.
+
+        Args:
+            slot: Slot name.
+            raw: The table, a bare kind, or a config that is already made.
+            context: What the config's validators see, the catalog added.
 
         Raises:
             CatalogError: No or unknown kind.
@@ -147,7 +157,22 @@ class Catalog:
         if not isinstance(raw, dict) or not isinstance(raw.get("kind"), str):
             raise CatalogError(f'a {slot} is a table with a kind, such as {{kind = "..."}}')
         config = self.component(slot, raw["kind"]).Config
-        return config.model_validate(raw, context={"catalog": self})
+        return config.model_validate(raw, context={**(context or {}), "catalog": self})
+
+    def summary(self, entry: Entry) -> str:
+        """First line of the docstring of a kind's class or module, read without importing it."""
+        path = entry.path or _source_file(entry.reference.partition(":")[0])
+        try:
+            tree = ast.parse(path.read_bytes() if path else b"")
+        except (OSError, SyntaxError, ValueError):
+            return ""
+        name = entry.reference.partition(":")[2]
+        nodes: list[ast.ClassDef | ast.Module] = [
+            *(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name),
+            tree,
+        ]
+        texts = [ast.get_docstring(node) for node in nodes]
+        return next((text.splitlines()[0] for text in texts if text), "")
 
     def create(self, slot: str, config: ComponentConfig, anatomy: Anatomy) -> Any:
         """Builds the component of a config."""
@@ -189,10 +214,6 @@ class Catalog:
         points = list(entry_points(group="crossdl"))
         if not points:
             return
-        import pluggy
-
-        from crossdl import hookspecs
-
         names = None if allowed is None else {n.strip() for n in allowed.split(",")}
         for point in sorted(points, key=lambda p: (p.dist.name if p.dist else "", p.name)):
             dist, version = (point.dist.name, point.dist.version) if point.dist else ("?", "?")
@@ -200,17 +221,8 @@ class Catalog:
                 continue
             owner = f"{dist} {version}"
             try:
-                manager = pluggy.PluginManager("crossdl")
-                manager.add_hookspecs(hookspecs)
-                manager.register(point.load(), name=point.name)
-                manager.check_pending()
-                found = [
-                    _checked(slot, kind, owner, reference)
-                    for answer in manager.hook.crossdl_components()
-                    for slot, kinds in answer.items()
-                    for kind, reference in kinds.items()
-                ]
-            except Exception as error:  # a stranger's code may raise anything
+                found = _components_of(point, owner)
+            except (Exception, SystemExit) as error:  # a stranger's code may raise anything
                 self.problems.append(
                     f"plugin {point.name!r} of {owner} is broken and was skipped: "
                     f"{type(error).__name__}: {error}"
@@ -247,12 +259,50 @@ def _plugin_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("*.py") if not p.stem.startswith("_"))
 
 
-def _checked(slot: str, kind: str, owner: str, reference: str) -> Entry:
-    if slot not in SLOT_FOLDERS:
-        raise CatalogError(f"there is no slot {slot!r}{_did_you_mean(slot, SLOT_FOLDERS)}")
-    if not isinstance(reference, str) or reference.count(":") != 1:
+def _components_of(point: EntryPoint, owner: str) -> list[Entry]:
+    """Asks one entry point for its kinds; raises whatever is wrong with it."""
+    import pluggy
+
+    from crossdl import hookspecs
+
+    manager = pluggy.PluginManager("crossdl")
+    manager.add_hookspecs(hookspecs)
+    manager.register(point.load(), name=point.name)
+    manager.check_pending()
+    if not manager.hook.crossdl_components.get_hookimpls():
+        raise CatalogError("it has no function crossdl_components marked with @hookimpl")
+    found: list[Entry] = []
+    for answer in manager.hook.crossdl_components():
+        if not isinstance(answer, Mapping):
+            raise CatalogError("crossdl_components() must return {slot: {kind: reference}}")
+        for slot, kinds in answer.items():
+            if slot not in SLOT_FOLDERS:
+                raise CatalogError(f"there is no slot {slot!r}{suggest(str(slot), SLOT_FOLDERS)}")
+            if not isinstance(kinds, Mapping):
+                raise CatalogError(f"{slot}: must be {{kind: reference}}, not {kinds!r}")
+            found += [_checked(slot, kind, owner, reference) for kind, reference in kinds.items()]
+    return found
+
+
+def _checked(slot: str, kind: object, owner: str, reference: object) -> Entry:
+    if not isinstance(kind, str) or not kind.isidentifier():
+        raise CatalogError(f"{slot}: {kind!r} is not a kind; use a name such as noisy_or")
+    if not isinstance(reference, str) or not re.fullmatch(r"[\w.]+:\w+", reference):
         raise CatalogError(f'{slot} {kind!r}: {reference!r} is not of the form "module:Class"')
     return Entry(slot, kind, owner, reference)
+
+
+def _source_file(module: str) -> Path | None:
+    """Source of a dotted module, found without importing it or its parents."""
+    where: Sequence[str] | None = None
+    name = ""
+    for part in module.split("."):
+        name = f"{name}.{part}" if name else part
+        spec = PathFinder.find_spec(name, where)
+        if spec is None:
+            return None
+        where = spec.submodule_search_locations
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
 
 
 def _class_in(module: ModuleType, entry: Entry) -> type[Component[Any]]:
@@ -281,8 +331,3 @@ def _class_in(module: ModuleType, entry: Entry) -> type[Component[Any]]:
             f"class with its config in square brackets, found {found}"
         )
     return classes[0]
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""

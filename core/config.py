@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import (
     BaseModel,
@@ -12,10 +13,14 @@ from pydantic import (
     GetJsonSchemaHandler,
     ValidationError,
 )
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from crossdl.errors import CatalogError
+from crossdl.hints import suggest
+
+Loc = tuple[int | str, ...]
 
 
 class ComponentConfig(BaseModel):
@@ -56,12 +61,13 @@ class Slot:
             if not isinstance(catalog, Catalog):
                 catalog = default_catalog()
             try:
-                return catalog.parse(self.name, value)
+                return catalog.parse(self.name, value, context)
             except ValidationError as error:
+                model = catalog.component(self.name, _kind(value)).Config
                 raise PydanticCustomError(
                     "nested_component",
                     "invalid component",
-                    {"errors": error.errors(include_url=False)},
+                    {"errors": flatten_errors(error, model)},
                 ) from error
             except CatalogError as error:
                 raise PydanticCustomError(
@@ -71,28 +77,76 @@ class Slot:
         return core_schema.with_info_plain_validator_function(
             parse,
             serialization=core_schema.plain_serializer_function_ser_schema(
-                lambda value: value.model_dump(mode="json"), return_schema=core_schema.dict_schema()
+                lambda value, info: value.model_dump(mode=info.mode),
+                info_arg=True,
+                return_schema=core_schema.dict_schema(),
             ),
         )
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """One reference per kind; :mod:`crossdl.schema` fills in the definitions."""
-        return {"$ref": f"#/$defs/slot:{self.name}"}
+        """Marks the place; :mod:`crossdl.schema` puts the kinds of the slot there."""
+        return {"x-crossdl-slot": self.name}
 
 
-def flatten_errors(error: ValidationError) -> list[tuple[tuple[int | str, ...], str, str]]:
-    """All mistakes of a validation as ``(path, message, type)``, nested components included."""
-    flat: list[tuple[tuple[int | str, ...], str, str]] = []
+def slot_of(field: FieldInfo) -> str | None:
+    """Name of the slot that a config field, or each item of it, holds a component of."""
+    for marker in (*field.metadata, *_markers(field.annotation)):
+        if isinstance(marker, Slot):
+            return marker.name
+    return None
 
-    def walk(items: list[Any], prefix: tuple[int | str, ...]) -> None:
-        for item in items:
-            path = (*prefix, *item["loc"])
-            if item["type"] == "nested_component":
-                walk(item["ctx"]["errors"], path)
-            else:
-                flat.append((path, item["msg"], item["type"]))
 
-    walk(list(error.errors(include_url=False)), ())
+def flatten_errors(
+    error: ValidationError, model: type[BaseModel] | None = None
+) -> list[tuple[Loc, str, str]]:
+    """All mistakes of a validation as ``(path, message, type)``, nested components included.
+
+    Args:
+        error: What validation raised.
+        model: The class that was validated; with it, unknown fields get a suggestion.
+    """
+    flat: list[tuple[Loc, str, str]] = []
+    for item in error.errors(include_url=False):
+        path, message, kind = item["loc"], item["msg"], item["type"]
+        if kind == "nested_component":
+            flat += [((*path, *inner), *rest) for inner, *rest in item["ctx"]["errors"]]
+            continue
+        if kind == "extra_forbidden":
+            message = "unknown field"
+            if model is not None:
+                message += suggest(str(path[-1]), _fields_at(model, path[:-1]))
+        elif kind == "missing":
+            message = "is missing"
+        elif kind == "value_error":
+            message = message.removeprefix("Value error, ")
+        flat.append((path, message, kind))
     return flat
+
+
+def _kind(raw: Any) -> str:
+    """The kind that a table which reached its config class names."""
+    if isinstance(raw, ComponentConfig):
+        return raw.kind
+    return str(raw["kind"] if isinstance(raw, dict) else raw)
+
+
+def _markers(annotation: Any) -> Iterator[Any]:
+    """Everything inside the brackets of an annotation, at any depth."""
+    for inner in get_args(annotation):
+        yield inner
+        yield from _markers(inner)
+
+
+def _fields_at(model: type[BaseModel], path: Loc) -> list[str]:
+    """Names of the fields allowed at a path inside a model, through models it contains."""
+    for key in path:
+        if isinstance(key, int) or key not in model.model_fields:
+            continue
+        annotation = model.model_fields[key].annotation
+        for inner in (annotation, *_markers(annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                model = inner
+                break
+    return list(model.model_fields)

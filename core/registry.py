@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import re
 import tomllib
@@ -18,16 +17,23 @@ from pydantic import (
     Field,
     SerializeAsAny,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 
 from crossdl.anatomy import load_anatomy
-from crossdl.catalog import Catalog, _did_you_mean
-from crossdl.config import ComponentConfig, Slot, flatten_errors
+from crossdl.catalog import Catalog
+from crossdl.config import ComponentConfig, Loc, Slot, flatten_errors
 from crossdl.errors import ConfigError
+from crossdl.hints import did_you_mean, suggest
+from crossdl.inheritance import BrokenChain, ancestry, assign, lookup, resolve
+from crossdl.toml_lines import TomlLines
 
-TomlPath = tuple[int | str, ...]
 ModelT = TypeVar("ModelT", bound=BaseModel)
+Mistake = tuple[Loc, str]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+SECTIONS = ("plugin_paths", "compositions", "studies")
 
 
 class _Model(BaseModel):
@@ -38,8 +44,10 @@ class Composition(_Model):
     """One component per slot: everything that decides the result of a run."""
 
     description: str = Field("", description="one sentence for `crossdl list`")
-    anatomy: str = Field("head_ct", description="built-in anatomy, or path of a .toml file")
-    seed: int = Field(0, ge=0, lt=2**31, description="everything random derives from it")
+    anatomy: str = Field(
+        "head_ct", description="built-in anatomy, or a .toml file, relative to the registry file"
+    )
+    seed: Seed = Field(0, description="everything random derives from it")
     cohort: Annotated[SerializeAsAny[ComponentConfig], Slot("cohort")]
     discretizer: Annotated[SerializeAsAny[ComponentConfig], Slot("discretizer")]
     segmenter: Annotated[SerializeAsAny[ComponentConfig], Slot("segmenter")]
@@ -50,11 +58,14 @@ class Composition(_Model):
 
     @field_validator("anatomy")
     @classmethod
-    def _anatomy_loads(cls, name: str) -> str:
+    def _anatomy_loads(cls, name: str, info: ValidationInfo) -> str:
+        folder = (info.context or {}).get("folder")
+        if name.endswith(".toml") and folder is not None:
+            name = str(folder / name)
         try:
             load_anatomy(name)
         except ConfigError as error:
-            raise ValueError(str(error)) from error
+            raise ValueError("; ".join([error.headline, *error.problems])) from error
         return name
 
 
@@ -63,15 +74,29 @@ class Study(_Model):
 
     description: str = Field("", description="one sentence for `crossdl list`")
     base: str = Field(description="name of a composition")
-    axis: str = Field(
-        description="dotted path of the field that varies, e.g. analyzer.pooling",
-        pattern=r"^[a-z_]+(\.[a-z_0-9]+)*$",
-    )
+    axis: str = Field(description="dotted path of the field that varies, e.g. analyzer.pooling")
     values: tuple[Any, ...] = Field(
         min_length=1, description="what the field becomes, cell by cell"
     )
-    seeds: tuple[int, ...] = Field((0,), min_length=1, description="every value runs once per seed")
+    seeds: tuple[Seed, ...] = Field(
+        (0,), min_length=1, description="every value runs once per seed"
+    )
     metrics: tuple[str, ...] = Field((), description="metrics to compare; empty means all")
+
+    @field_validator("axis")
+    @classmethod
+    def _not_the_seed(cls, axis: str) -> str:
+        if axis == "seed":
+            raise ValueError("the seed varies by seeds = [...]; name another field")
+        return axis
+
+    @field_validator("values", "seeds")
+    @classmethod
+    def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        for index, value in enumerate(values):
+            if any(type(value) is type(v) and value == v for v in values[:index]):
+                raise ValueError(f"item {index} ({_label(value)}) is there twice")
+        return values
 
 
 @dataclass(frozen=True)
@@ -89,41 +114,51 @@ class Registry:
     catalog: Catalog
     compositions: Mapping[str, Composition]
     studies: Mapping[str, Study]
-    _raw: Mapping[str, Any]
 
     def composition(self, name: str, changes: Mapping[str, Any] | None = None) -> Composition:
         """A composition, optionally with fields changed.
 
         Args:
             name: Name in the file.
-            changes: Dotted path → new value, e.g. ``{"analyzer.epochs": 2}``.
+            changes: Dotted path → new value, e.g. ``{"analyzer.epochs": 2}``, applied in order.
+                A table is merged into the old one unless it names another kind.
 
         Raises:
             ConfigError: No such composition, or a change does not fit.
         """
         if name not in self.compositions:
-            hint = _did_you_mean(name, self.compositions) or (
-                f"; there are {', '.join(sorted(self.compositions))}"
+            raise ConfigError(
+                f"{self.path}: there is no composition {name!r}{suggest(name, self.compositions)}"
             )
-            raise ConfigError(f"{self.path}: there is no composition {name!r}{hint}")
-        if not changes:
-            return self.compositions[name]
+        made = self.compositions[name]
         problems: list[str] = []
-        raw = copy.deepcopy(_resolve(self._raw["compositions"], name, problems))
-        for dotted, value in changes.items():
-            _assign(raw, dotted, value)
-        made = _validate(Composition, raw, (), self.catalog, problems, "")
-        if made is None:
+        for dotted, value in (changes or {}).items():
+            try:
+                raw = assign(made.model_dump(), dotted, value)
+            except ConfigError as error:
+                problems.append(f"{dotted}: {error}")
+                continue
+            changed, mistakes = _validate(Composition, raw, {"catalog": self.catalog})
+            problems += [f"{'.'.join(map(str, path))}: {message}" for path, message in mistakes]
+            made = changed or made
+        if problems:
             raise ConfigError(f"composition {name!r} with changes is not valid", problems)
         return made
 
     def cells(self, name: str) -> Iterator[tuple[str, Composition]]:
-        """All cells of a study as ``(label, composition)``."""
+        """All cells of a study as ``(label, composition)``; labels are unique.
+
+        Raises:
+            ConfigError: No such study.
+        """
+        if name not in self.studies:
+            raise ConfigError(
+                f"{self.path}: there is no study {name!r}{suggest(name, self.studies)}"
+            )
         study = self.studies[name]
-        for (index, value), seed in itertools.product(enumerate(study.values), study.seeds):
-            label = value.get("kind", str(index)) if isinstance(value, dict) else str(value)
+        for value, seed in itertools.product(study.values, study.seeds):
             yield (
-                f"{study.axis}={label}, seed {seed}",
+                f"{study.axis}={_label(value)}, seed {seed}",
                 self.composition(study.base, {study.axis: value, "seed": seed}),
             )
 
@@ -151,200 +186,139 @@ def load_registry(path: Path | None = None) -> Registry:
     try:
         text = path.read_bytes().decode("utf-8")
         raw = tomllib.loads(text)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except ValueError as error:  # not UTF-8, not TOML, or a number of thousands of digits
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
-    problems: list[str] = []
-    allowed = ("plugin_paths", "compositions", "studies")
-    for key in raw:
-        if key not in allowed:
-            problems.append(_line(text, (key,)) + f"{key}: unknown{_did_you_mean(key, allowed)}")
-    paths = raw.get("plugin_paths", [])
-    if not isinstance(paths, list) or not all(isinstance(p, str) for p in paths):
-        problems.append(_line(text, ("plugin_paths",)) + "plugin_paths: must be a list of folders")
-        paths = []
-    catalog = Catalog([path.parent / p for p in paths])
-    tables = {key: _table(raw, key, text, problems) for key in ("compositions", "studies")}
-    compositions: dict[str, Composition] = {}
-    for name in tables["compositions"]:
-        resolved = _resolve(tables["compositions"], name, problems, text)
-        if resolved is None:
-            continue
-        where = ("compositions", name)
-        made = _validate(Composition, resolved, where, catalog, problems, text)
-        if made is not None:
-            compositions[name] = made
-    studies: dict[str, Study] = {}
-    for name, table in tables["studies"].items():
-        study = _validate(Study, table, ("studies", name), catalog, problems, text)
-        if study is not None:
-            studies[name] = study
-    registry = Registry(path, catalog, compositions, studies, raw)
-    for name, study in studies.items():
-        known = tables["compositions"]
-        if study.base not in known:
-            problems.append(
-                _line(text, ("studies", name, "base"))
-                + f"studies.{name}.base: there is no composition {study.base!r}"
-                + _did_you_mean(study.base, known)
+    except RecursionError as error:
+        raise ConfigError(f"{path}: is nested too deeply to be a registry") from error
+    return _Reader(path, text, raw).registry()
+
+
+class _Reader:
+    """Validates one file, collecting mistakes."""
+
+    def __init__(self, path: Path, text: str, raw: dict[str, Any]) -> None:
+        self.path = path
+        self.raw = raw
+        self.lines = TomlLines(text)
+        self.mistakes: dict[str, int] = {}
+
+    def registry(self) -> Registry:
+        for key in self.raw:
+            if key not in SECTIONS:
+                self.add((key,), f"unknown{suggest(key, SECTIONS)}")
+        catalog = Catalog(self.plugin_folders())
+        context = {"catalog": catalog, "folder": self.path.resolve().parent}
+        tables = self.tables("compositions")
+        compositions = self.compositions(tables, context)
+        studies: dict[str, Study] = {}
+        for name, table in self.tables("studies").items():
+            study, mistakes = _validate(Study, table, context)
+            self.add_all(("studies", name), mistakes)
+            if study is not None:
+                studies[name] = study
+        registry = Registry(self.path, catalog, compositions, studies)
+        for name, study in studies.items():
+            if study.base not in tables:
+                self.add(
+                    ("studies", name, "base"),
+                    f"there is no composition {study.base!r}{did_you_mean(study.base, tables)}",
+                )
+            elif study.base in compositions:
+                self.add_all(("studies", name), _study_mistakes(registry, study))
+        if self.mistakes:
+            count = len(self.mistakes)
+            raise ConfigError(
+                f"{self.path}: {count} mistake{'s' if count > 1 else ''}",
+                sorted(self.mistakes, key=lambda message: self.mistakes[message]),
             )
-        elif study.base in compositions:
-            problems += _study_problems(registry, name, text)
-    if problems:
-        raise ConfigError(f"{path}: {len(problems)} mistake(s)", list(dict.fromkeys(problems)))
-    return registry
+        return registry
+
+    def add(self, where: Loc, message: str) -> None:
+        line = self.lines.find(where)
+        dotted = ".".join(map(str, where))
+        self.mistakes[f"{f'line {line}: ' if line else ''}{dotted}: {message}"] = line or 0
+
+    def add_all(self, where: Loc, mistakes: list[Mistake]) -> None:
+        for path, message in mistakes:
+            self.add((*where, *path), message)
+
+    def plugin_folders(self) -> list[Path]:
+        given = self.raw.get("plugin_paths", [])
+        if not isinstance(given, list) or not all(isinstance(p, str) for p in given):
+            self.add(("plugin_paths",), 'must be a list of folders, such as ["plugins"]')
+            return []
+        folders: dict[Path, None] = {}
+        for name in given:
+            folder = self.path.parent / name
+            if "\0" in name or not folder.is_dir():
+                self.add(("plugin_paths",), f"{folder} is not a folder; correct or remove it")
+            else:
+                folders[folder.resolve()] = None
+        return list(folders)
+
+    def tables(self, section: str) -> dict[str, dict[str, Any]]:
+        given = self.raw.get(section, {})
+        if not isinstance(given, dict):
+            self.add((section,), f"must hold tables, such as [{section}.NAME]")
+            return {}
+        tables = {}
+        for name, table in given.items():
+            if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", name):
+                self.add((section, name), "is not a name; use letters, digits, _ . + -")
+            elif not isinstance(table, dict):
+                self.add((section, name), f"must be a table, such as [{section}.{name}]")
+            else:
+                tables[name] = table
+        return tables
+
+    def compositions(
+        self, tables: dict[str, dict[str, Any]], context: dict[str, Any]
+    ) -> dict[str, Composition]:
+        chains: dict[str, list[str]] = {}
+        for name in tables:
+            try:
+                chains[name] = ancestry(tables, name)
+            except BrokenChain as error:
+                self.add(("compositions", error.owner, "extends"), error.reason)
+        made: dict[str, Composition] = {}
+        mistakes: dict[str, list[Mistake]] = {}
+        for name in sorted(chains, key=lambda n: len(chains[n])):
+            composition, found = _validate(Composition, resolve(tables, chains[name]), context)
+            inherited = [m for ancestor in chains[name][1:] for m in mistakes[ancestor]]
+            mistakes[name] = [m for m in found if m not in inherited]
+            self.add_all(("compositions", name), mistakes[name])
+            if composition is not None:
+                made[name] = composition
+        return {name: made[name] for name in tables if name in made}
 
 
-def _study_problems(registry: Registry, name: str, text: str) -> list[str]:
-    study = registry.studies[name]
-    problems = []
+def _study_mistakes(registry: Registry, study: Study) -> list[Mistake]:
+    try:
+        lookup(registry.compositions[study.base].model_dump(), study.axis)
+    except ConfigError as error:
+        return [(("axis",), str(error))]
+    mistakes: list[Mistake] = []
     for index, value in enumerate(study.values):
         try:
             registry.composition(study.base, {study.axis: value})
         except ConfigError as error:
-            where = _line(text, ("studies", name, "values"))
-            problems += [f"{where}studies.{name}.values.{index}: {p}" for p in error.problems]
-    return problems
+            mistakes += [(("values", index), problem) for problem in error.problems]
+    return mistakes
 
 
-def _table(raw: Mapping[str, Any], key: str, text: str, problems: list[str]) -> dict[str, Any]:
-    table = raw.get(key, {})
-    if isinstance(table, dict) and all(isinstance(v, dict) for v in table.values()):
-        return table
-    problems.append(_line(text, (key,)) + f"{key}: must hold tables, such as [{key}.NAME]")
-    return {}
-
-
-def _resolve(
-    tables: Mapping[str, Any], name: str, problems: list[str], text: str = ""
-) -> dict[str, Any] | None:
-    """The table of a composition with its ``extends`` chain merged in; None if that is broken."""
-    chain: list[str] = []
-    current: str | None = name
-    while current is not None:
-        where = _line(text, ("compositions", chain[-1] if chain else name, "extends"))
-        if current in chain:
-            problems.append(
-                f"{where}compositions.{name}.extends: circular: {' -> '.join([*chain, current])}"
-            )
-            return None
-        if current not in tables:
-            problems.append(
-                f"{where}compositions.{chain[-1]}.extends: there is no composition {current!r}"
-                + _did_you_mean(current, tables)
-            )
-            return None
-        chain.append(current)
-        current = tables[current].get("extends")
-        if current is not None and not isinstance(current, str):
-            problems.append(f"{where}compositions.{chain[-1]}.extends: must be a name")
-            return None
-    merged: dict[str, Any] = {}
-    for ancestor in reversed(chain):
-        own = {k: v for k, v in tables[ancestor].items() if k != "extends"}
-        if ancestor != name:
-            own.pop("description", None)
-        merged = _merge(merged, own)
-    return merged
-
-
-def _merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Tables merge key by key, unless the change names another kind; then it replaces."""
-    merged = dict(base)
-    for key, value in change.items():
-        old = merged.get(key)
-        same = isinstance(old, dict) and isinstance(value, dict)
-        if same and value.get("kind", old.get("kind")) == old.get("kind"):
-            merged[key] = _merge(old, value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def _assign(raw: dict[str, Any], dotted: str, value: Any) -> None:
-    *parents, last = dotted.split(".")
-    table = raw
-    for key in parents:
-        inner = table.get(key)
-        if isinstance(inner, str):  # "elastix" is short for {kind = "elastix"}
-            inner = {"kind": inner}
-        if not isinstance(inner, dict):
-            inner = {}
-        table[key] = dict(inner)
-        table = table[key]
-    if isinstance(value, dict):
-        table.update(_merge({last: table.get(last)}, {last: value}))
-    else:
-        table[last] = value
+def _label(value: Any) -> str:
+    """Short text for a value of a study: ``top_k(k=5)`` for a table."""
+    if not isinstance(value, dict):
+        return str(value)
+    fields = ", ".join(f"{key}={_label(v)}" for key, v in value.items() if key != "kind")
+    kind = str(value.get("kind", ""))
+    return f"{kind}({fields})" if fields else kind
 
 
 def _validate(
-    model: type[ModelT],
-    raw: Any,
-    where: TomlPath,
-    catalog: Catalog,
-    problems: list[str],
-    text: str,
-) -> ModelT | None:
+    model: type[ModelT], raw: Any, context: Mapping[str, Any]
+) -> tuple[ModelT | None, list[Mistake]]:
     try:
-        return model.model_validate(raw, context={"catalog": catalog})
+        return model.model_validate(raw, context=dict(context)), []
     except ValidationError as error:
-        for path, message, kind in flatten_errors(error):
-            full = (*where, *path)
-            hint = ""
-            if kind == "extra_forbidden":
-                known = _fields_at(model, raw, path[:-1], catalog)
-                message = "unknown field"
-                hint = _did_you_mean(str(path[-1]), known) or (
-                    f"; there are {', '.join(known)}" if known else ""
-                )
-            elif kind == "missing":
-                message = "is missing"
-            dotted = ".".join(map(str, full))
-            problems.append(f"{_line(text, full)}{dotted}: {message}{hint}")
-        return None
-
-
-def _fields_at(model: type[BaseModel], raw: Any, path: TomlPath, catalog: Catalog) -> list[str]:
-    """Names of the fields allowed at a path, following the kinds that the raw table names."""
-    fields = model.model_fields
-    for key in path:
-        info = fields.get(str(key)) if not isinstance(key, int) else None
-        raw = raw[key] if isinstance(raw, dict | list | tuple) else None
-        marker = next((m for m in (info.metadata if info else ()) if isinstance(m, Slot)), None)
-        slot = marker.name if marker else "evaluator"
-        if isinstance(raw, dict) and isinstance(raw.get("kind"), str):
-            fields = catalog.component(slot, raw["kind"]).Config.model_fields
-    return list(fields)
-
-
-def _line(text: str, path: TomlPath) -> str:
-    """``"line 12: "`` of the deepest part of a path that stands in the text, or ``""``."""
-    lines = text.splitlines()
-    keys = [str(k) for k in path if not isinstance(k, int)]
-    if keys and keys[0] in ("compositions", "studies"):
-        scope = _scope(lines, keys)
-    else:
-        scope = list(range(len(lines)))
-    for key in reversed(keys):
-        for number in scope:
-            if re.match(
-                rf"""\s*(?:[\w."']+\.)?["']?{re.escape(key)}["']?\s*[=.]""", lines[number]
-            ) or (re.search(rf"""[{{,]\s*{re.escape(key)}\s*=""", lines[number])):
-                return f"line {number + 1}: "
-    return f"line {scope[0] + 1}: " if scope and keys else ""
-
-
-def _scope(lines: list[str], keys: list[str]) -> list[int]:
-    """Line numbers of the tables ``[a.b]`` and below that hold a path; innermost table first."""
-    headers: list[tuple[int, list[str]]] = []
-    for number, line in enumerate(lines):
-        match = re.match(r"\s*\[\[?([^\]]+)\]\]?", line)
-        if match and "=" not in line.split("#")[0]:
-            headers.append((number, [p.strip(" \"'") for p in match[1].split(".")]))
-    best: list[int] = []
-    depth = 0
-    for position, (number, header) in enumerate(headers):
-        if header == keys[: len(header)] and len(header) > depth and len(header) >= 2:
-            end = headers[position + 1][0] if position + 1 < len(headers) else len(lines)
-            best, depth = list(range(number, end)), len(header)
-    return best
+        return None, [(path, message) for path, message, _ in flatten_errors(error, model)]

@@ -1,0 +1,53 @@
+"""``crossdl list``: what can be named in a composition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def list_kinds(
+    slot: Annotated[
+        str | None, typer.Argument(help="Only this slot, e.g. pooling; default: everything.")
+    ] = None,
+    registry: Annotated[
+        Path | None, typer.Option(help="registry.toml; default: the shipped one.")
+    ] = None,
+) -> None:
+    """List kinds with their owner, compositions and studies. Imports no plugin's libraries."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from crossdl.catalog import SLOT_FOLDERS
+    from crossdl.registry import load_registry
+
+    book = load_registry(registry)
+    console = Console(soft_wrap=True)
+    table = Table("slot", "kind", "owner", "what it is", box=None, pad_edge=False)
+    for name in SLOT_FOLDERS if slot is None else [slot]:
+        for entry in book.catalog.kinds(name):
+            table.add_row(entry.slot, entry.kind, entry.owner, book.catalog.summary(entry))
+    console.print(table)
+    if slot is None:
+        for title, described in (
+            ("composition", book.compositions),
+            ("study", book.studies),
+        ):
+            if described:
+                table = Table(title, "description", box=None, pad_edge=False)
+                for name, item in described.items():
+                    table.add_row(name, item.description)
+                console.print()
+                console.print(table)
+    warn(book.catalog.problems)
+
+
+def warn(problems: Iterable[str]) -> None:
+    """Prints what the catalog skipped, one line each, on stderr."""
+    import sys
+
+    for problem in problems:
+        print(f"warning: {problem}", file=sys.stderr)

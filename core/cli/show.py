@@ -1,0 +1,108 @@
+"""``crossdl show``: a composition with all its defaults, or the fields of a kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from crossdl.catalog import Catalog, Entry
+    from crossdl.registry import Registry
+
+
+def show(
+    name: Annotated[
+        str, typer.Argument(help="Composition, study, kind, or slot/kind such as pooling/max.")
+    ],
+    registry: Annotated[
+        Path | None, typer.Option(help="registry.toml; default: the shipped one.")
+    ] = None,
+) -> None:
+    """Show a composition with every default filled in, a study's cells, or a kind's fields."""
+    from crossdl.cli.list import warn
+    from crossdl.registry import load_registry
+
+    book = load_registry(registry)
+    warn(book.catalog.problems)
+    if name in book.compositions:
+        import json
+
+        print(
+            json.dumps(
+                book.compositions[name].model_dump(mode="json"), ensure_ascii=False, indent=1
+            )
+        )
+    elif name in book.studies:
+        _show_study(book, name)
+    else:
+        for entry in _entries(book, name):
+            _show_kind(book.catalog, entry)
+
+
+def _entries(book: Registry, name: str) -> list[Entry]:
+    """Entries that ``kind`` or ``slot/kind`` names."""
+    from crossdl.catalog import SLOT_FOLDERS
+    from crossdl.errors import CatalogError
+    from crossdl.hints import did_you_mean
+
+    slot, slash, kind = name.partition("/")
+    if slash:
+        return [book.catalog.entry(slot, kind)]
+    everything = [entry for slot in SLOT_FOLDERS for entry in book.catalog.kinds(slot)]
+    found = [entry for entry in everything if entry.kind == name]
+    if not found:
+        known = [*book.compositions, *book.studies, *(entry.kind for entry in everything)]
+        hint = did_you_mean(name, known) or "; `crossdl list` names them"
+        raise CatalogError(f"there is no composition, study or kind {name!r}{hint}")
+    return found
+
+
+def _show_study(book: Registry, name: str) -> None:
+    study = book.studies[name]
+    if study.description:
+        print(study.description)
+    print(f"base = {study.base}")
+    for label, _ in book.cells(name):
+        print(f"  {label}")
+
+
+def _show_kind(catalog: Catalog, entry: Entry) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    component = catalog.component(entry.slot, entry.kind)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console.print(f"{entry.slot}/{entry.kind} of {entry.owner}: {catalog.summary(entry)}")
+    table = Table("field", "type", "default", "description", box=None, pad_edge=False)
+    for field, info in component.Config.model_fields.items():
+        if field != "kind":
+            table.add_row(
+                field,
+                _type_name(info.annotation, info.metadata),
+                "required"
+                if info.is_required()
+                else _default(info.get_default(call_default_factory=True, validated_data={})),
+                info.description or "",
+            )
+    console.print(table if table.row_count else "It has no fields besides its kind.")
+
+
+def _type_name(annotation: Any, metadata: list[Any]) -> str:
+    """``int``, ``list[float]``, or the slot of a nested component."""
+    from crossdl.config import Slot
+
+    for marker in metadata:
+        if isinstance(marker, Slot):
+            return f"component of slot {marker.name}"
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    return text.replace("typing.", "").replace("pathlib.", "")
+
+
+def _default(value: Any) -> str:
+    from pydantic import BaseModel
+
+    if isinstance(value, BaseModel):
+        return str(value.model_dump(mode="json"))
+    return repr(value) if isinstance(value, str) else str(value)
