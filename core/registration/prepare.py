@@ -1,0 +1,157 @@
+"""Patient and template side by side, ready for a registration tool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crossdl.atlas import Atlas
+from crossdl.registration.images import (
+    box_grid,
+    grid_of,
+    head_mask,
+    isotropic_grid,
+    resample,
+    thinned,
+    to_image,
+)
+from crossdl.registration.initial import Pose, align
+from crossdl.types import Grid, Volume
+
+_MARGIN_MM = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Inputs of a registration tool; all images are SimpleITK images.
+
+    Attributes:
+        fixed: The patient on the working grid (axes along S, P, L), windowed HU, float32.
+        fixed_mask: uint8 on the working grid: in and around the head, inside the field of view.
+        fixed_head: uint8 on the working grid: the patient's head.
+        moving: The windowed template, float32, its grid already moved to the patient by ``pose``.
+        moving_head: uint8 mask of the template's head, moved alike.
+        labels: uint8 regions of the atlas, moved alike.
+        pose: The first alignment.
+    """
+
+    fixed: Any
+    fixed_mask: Any
+    fixed_head: Any
+    moving: Any
+    moving_head: Any
+    labels: Any
+    pose: Pose
+
+    @property
+    def working_grid(self) -> Grid:
+        """Grid of ``fixed``; a displacement field must be on it."""
+        return grid_of(self.fixed)
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """An atlas made ready once for many patients; SimpleITK images, axes along S, P, L.
+
+    Attributes:
+        image: Windowed HU, float32.
+        head: uint8 mask of the head.
+        labels: uint8 regions.
+        window: Lowest and highest HU kept.
+        tissue_threshold: HU above which a voxel is body.
+    """
+
+    image: Any
+    head: Any
+    labels: Any
+    window: tuple[float, float]
+    tissue_threshold: float
+
+
+def make_template(
+    atlas: Atlas, *, window: tuple[float, float], tissue_threshold: float, spacing_mm: float = 2.0
+) -> Template:
+    """Brings an atlas to axes along S, P, L at one spacing, and windows it.
+
+    Args:
+        atlas: Template and regions on any grid.
+        window: Lowest and highest HU kept.
+        tissue_threshold: HU above which a voxel is body.
+        spacing_mm: Voxel edge of the result.
+    """
+    grid = isotropic_grid(atlas.template.grid, spacing_mm)
+    image = thinned(_windowed(atlas.template, window), spacing_mm)
+    head = resample(head_mask(atlas.template, tissue_threshold), grid, 0, nearest=True)
+    labels = to_image(atlas.regions.labels, atlas.regions.grid)
+    return Template(
+        image=resample(image, grid, window[0]),
+        head=head,
+        labels=resample(labels, grid, 0, nearest=True),
+        window=window,
+        tissue_threshold=tissue_threshold,
+    )
+
+
+def prepare(volume: Volume, template: Template, *, working_shape: tuple[int, int, int]) -> Prepared:
+    """Aligns the template roughly and cuts out the part of the patient that it covers.
+
+    Works for any orientation of the volume's axes, tilt, table, neck below the head, and fields
+    of view that end inside the head.
+
+    Args:
+        volume: The patient.
+        template: The atlas, see :func:`make_template`.
+        working_shape: ``(D, H, W)`` of the grid to register on.
+
+    Raises:
+        InputError: No head is found.
+    """
+    import SimpleITK as sitk
+
+    low, high = template.window
+    patient = thinned(_windowed(volume, template.window))
+    head = head_mask(volume, template.tissue_threshold)
+    coarse = resample(patient, grid_of(head), low - 1.0)
+    pose = align(coarse, head, template.image, template.head, low)
+
+    moved = pose.place(grid_of(template.image))
+    moving, moving_head, labels = (
+        _on(image, moved) for image in (template.image, template.head, template.labels)
+    )
+    covered = sitk.BinaryDilate(resample(moving_head, grid_of(head), 0, nearest=True), [4, 4, 4])
+    world = grid_of(head).index_to_world(np.argwhere(sitk.GetArrayFromImage(head & covered) > 0))
+    grid = box_grid(world.min(axis=0) - _MARGIN_MM, world.max(axis=0) + _MARGIN_MM, working_shape)
+    fixed = resample(patient, grid, low - 1.0)
+    inside = sitk.BinaryThreshold(fixed, low - 0.5, high + 1.0, 1, 0)
+    fixed_head = resample(head, grid, 0, nearest=True)
+    steps = [max(1, round(_MARGIN_MM / s)) for s in fixed.GetSpacing()]
+    near = sitk.BinaryDilate(fixed_head, steps)
+    seen = resample(_ones(moving), grid, 0, nearest=True)
+    return Prepared(
+        fixed=sitk.Maximum(fixed, low),
+        fixed_mask=near & inside & seen,
+        fixed_head=fixed_head,
+        moving=moving,
+        moving_head=moving_head,
+        labels=labels,
+        pose=pose,
+    )
+
+
+def _windowed(volume: Volume, window: tuple[float, float]) -> Any:
+    return to_image(np.clip(volume.array, *window).astype(np.float32), volume.grid)
+
+
+def _on(image: Any, grid: Grid) -> Any:
+    import SimpleITK as sitk
+
+    return to_image(sitk.GetArrayFromImage(image), grid)
+
+
+def _ones(image: Any) -> Any:
+    import SimpleITK as sitk
+
+    array = sitk.GetArrayViewFromImage(image)
+    return to_image(np.ones(array.shape, dtype=np.uint8), grid_of(image))

@@ -1,0 +1,246 @@
+"""Region maps of a whole cohort: worker processes, cached per scan, failures that cost one scan.
+
+Registration tools crash, hang and take seconds to load, so scans are segmented in long-lived
+processes of their own. Every finished scan is in the cache at once; a killed run does not redo
+it, and two runs or cells of a study with the same segmenter share it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, as_completed
+from dataclasses import dataclass
+from functools import cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from crossdl import cache as stages
+from crossdl.anatomy import load_anatomy
+from crossdl.catalog import SLOT_FOLDERS, Catalog
+from crossdl.config import ComponentConfig
+from crossdl.errors import CrossDLError, InputError
+from crossdl.files import write_json
+from crossdl.interfaces import CohortSource, RegionSegmenter
+from crossdl.progress import progress_bar
+from crossdl.types import Grid, Quality, RegionMap, ScanRecord
+
+_STAGE = "regions"
+
+
+@runtime_checkable
+class Fingerprinted(Protocol):
+    """A segmenter that says itself what its results depend on beyond its config."""
+
+    def fingerprint(self) -> str:
+        """Changes whenever the labels of a scan may change."""
+
+
+@dataclass(frozen=True)
+class CohortRegions:
+    """What became of the scans.
+
+    Attributes:
+        regions: Scan → function that reads its region map.
+        failures: Scan → one sentence why it has none.
+    """
+
+    regions: Mapping[str, Callable[[], RegionMap]]
+    failures: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Everything a worker needs to build cohort and segmenter for itself; hashable."""
+
+    plugin_paths: tuple[str, ...]
+    anatomy: str
+    cohort: str
+    segmenter: str
+
+
+def segment_cohort(
+    records: Sequence[ScanRecord],
+    *,
+    cohort: ComponentConfig,
+    segmenter: ComponentConfig,
+    anatomy: str,
+    catalog: Catalog,
+    workers: int | None = None,
+    timeout_s: float = 900.0,
+    on_done: Callable[[str], None] | None = None,
+) -> CohortRegions:
+    """Segments scans in worker processes, each at most once.
+
+    A scan whose worker dies or hangs is recorded as failed; its worker is replaced and the other
+    scans go on. Workers read the scans themselves, so no voxels pass between processes.
+
+    Args:
+        records: Scans of ``cohort``.
+        cohort: Config of the cohort they come from.
+        segmenter: Config of the segmenter.
+        anatomy: Name or path of the anatomy.
+        catalog: Where the kinds come from; workers rebuild it.
+        workers: Number of processes, None for one per core.
+        timeout_s: Seconds after which a scan is given up, starting the tool included.
+        on_done: Called with the scan's name when it is finished or has failed.
+    """
+    job = _Job(
+        tuple(_plugin_paths(catalog)),
+        anatomy,
+        cohort.model_dump_json(),
+        segmenter.model_dump_json(),
+    )
+    table = load_anatomy(anatomy)
+    source: CohortSource[Any] = catalog.create("cohort", cohort, table)
+    dependencies = _dependencies(catalog, catalog.create("segmenter", segmenter, table))
+    failures: dict[str, str] = {}
+    keys: dict[str, dict[str, Any]] = {}
+    for record in records:
+        try:
+            keys[record.scan_id] = {**dependencies, "scan": source.fingerprint(record)}
+        except CrossDLError as error:
+            failures[record.scan_id] = str(error)
+    pending = [s for s, key in keys.items() if not stages.location(_STAGE, key).is_dir()]
+    with progress_bar() as bar:
+        task = bar.add_task(
+            "registering", total=len(records), completed=len(records) - len(pending)
+        )
+
+        def finished(scan_id: str, reason: str | None) -> None:
+            if reason is not None:
+                failures[scan_id] = reason
+            bar.advance(task)
+            if on_done is not None:
+                on_done(scan_id)
+
+        _run_all(job, {s: keys[s] for s in pending}, workers, timeout_s, finished)
+    regions = {
+        scan_id: partial(read_regions, stages.location(_STAGE, key))
+        for scan_id, key in keys.items()
+        if scan_id not in failures
+    }
+    return CohortRegions(regions, failures)
+
+
+def write_regions(folder: Path, regions: RegionMap) -> None:
+    """Writes ``regions.npz`` (labels, affine) and ``quality.json`` into a folder."""
+    np.savez_compressed(folder / "regions.npz", labels=regions.labels, affine=regions.grid.affine)
+    quality = {"values": dict(regions.quality.values), "flags": list(regions.quality.flags)}
+    write_json(folder / "quality.json", quality)
+
+
+def read_regions(folder: Path) -> RegionMap:
+    """Reads what :func:`write_regions` wrote.
+
+    Raises:
+        InputError: Files are missing or damaged.
+    """
+    try:
+        with np.load(folder / "regions.npz", allow_pickle=False) as stored:
+            labels, affine = stored["labels"], stored["affine"]
+        quality = json.loads((folder / "quality.json").read_text(encoding="utf-8"))
+        grid = Grid(labels.shape, affine)
+        return RegionMap(labels, grid, Quality(quality["values"], tuple(quality["flags"])))
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise InputError(f"{folder}: the cached regions are damaged; remove it") from error
+
+
+def _run_all(
+    job: _Job,
+    keys: Mapping[str, Mapping[str, Any]],
+    workers: int | None,
+    timeout_s: float,
+    finished: Callable[[str, str | None], None],
+) -> None:
+    """Runs the scans that are not in the cache; ``finished`` gets each scan with its failure."""
+    if not keys:
+        return
+    from pebble import ProcessExpired, ProcessPool
+
+    count = min(workers or os.cpu_count() or 1, len(keys))
+    pool = ProcessPool(max_workers=count, context=get_context("spawn"))
+    try:
+        futures: dict[Future[str | None], str] = {
+            pool.schedule(_segment_one, args=[job, scan_id, key], timeout=timeout_s): scan_id
+            for scan_id, key in keys.items()
+        }
+        for future in as_completed(futures):
+            try:
+                reason = future.result()
+            except TimeoutError:
+                reason = f"took longer than {timeout_s:g} s and was stopped"
+            except ProcessExpired as error:
+                reason = f"the worker process died (exit code {error.exitcode})"
+            finished(futures[future], reason)
+        pool.close()  # type: ignore[no-untyped-call]
+    except BaseException:
+        pool.stop()  # type: ignore[no-untyped-call]
+        raise
+    finally:
+        pool.join()
+
+
+def _segment_one(job: _Job, scan_id: str, key: Mapping[str, Any]) -> str | None:
+    """In a worker: one scan into the cache; returns why that failed, or None."""
+    try:
+        cohort, records, segmenter = _tools(job)
+        volume = cohort.volume(records[scan_id])
+
+        def make(folder: Path) -> None:
+            write_regions(folder, segmenter.segment(volume))
+
+        stages.stored(_STAGE, key, make)
+    except CrossDLError as error:
+        return str(error)
+    except Exception as error:  # a plugin may raise anything; the other scans go on
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+@cache
+def _tools(
+    job: _Job,
+) -> tuple[CohortSource[Any], Mapping[str, ScanRecord], RegionSegmenter[Any]]:
+    """In a worker: cohort, its records by name, and the segmenter, made once."""
+    catalog = Catalog([Path(p) for p in job.plugin_paths])
+    table = load_anatomy(job.anatomy)
+    cohort: CohortSource[Any] = catalog.create(
+        "cohort", catalog.parse("cohort", json.loads(job.cohort)), table
+    )
+    segmenter: RegionSegmenter[Any] = catalog.create(
+        "segmenter", catalog.parse("segmenter", json.loads(job.segmenter)), table
+    )
+    return cohort, {r.scan_id: r for r in cohort.records()}, segmenter
+
+
+def _plugin_paths(catalog: Catalog) -> list[str]:
+    """The users' folders a catalog was made with."""
+    roots = {
+        str(entry.path.resolve().parents[SLOT_FOLDERS[slot].count("/") + 1]): None
+        for slot in SLOT_FOLDERS
+        for entry in catalog.kinds(slot)
+        if entry.path is not None
+    }
+    return list(roots)
+
+
+def _dependencies(catalog: Catalog, segmenter: RegionSegmenter[Any]) -> dict[str, Any]:
+    """What the labels depend on besides the scan."""
+    config: ComponentConfig = segmenter.config
+    if isinstance(segmenter, Fingerprinted):
+        found: dict[str, Any] = {"segmenter": segmenter.fingerprint()}
+    else:
+        found = {
+            "segmenter": config.model_dump(mode="json"),
+            "regions": list(segmenter.anatomy.region_names),
+        }
+    path = catalog.entry("segmenter", config.kind).path
+    if path is not None:  # a user's own file, which has no version
+        found["source"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
