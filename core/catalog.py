@@ -79,6 +79,7 @@ class Catalog:
             CatalogError: Two owners claim one kind, or a folder does not exist.
         """
         self.plugin_paths = tuple(plugin_paths)
+        self.plugin_paths = tuple(plugin_paths)
         self.problems: list[str] = []
         """One sentence per third-party package that is broken and was skipped."""
         self._entries: dict[tuple[str, str], Entry] = {}

@@ -52,10 +52,13 @@ class Slot:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         """Replaces the field's schema by a look-up in the catalog."""
+        optional = type(None) in get_args(source)
 
-        def parse(value: Any, info: core_schema.ValidationInfo) -> ComponentConfig:
+        def parse(value: Any, info: core_schema.ValidationInfo) -> ComponentConfig | None:
             from crossdl.catalog import Catalog, default_catalog
 
+            if value is None and optional:
+                return None
             context = info.context or {}
             catalog = context.get("catalog")
             if not isinstance(catalog, Catalog):
@@ -77,9 +80,9 @@ class Slot:
         return core_schema.with_info_plain_validator_function(
             parse,
             serialization=core_schema.plain_serializer_function_ser_schema(
-                lambda value, info: value.model_dump(mode=info.mode),
+                lambda value, info: None if value is None else value.model_dump(mode=info.mode),
                 info_arg=True,
-                return_schema=core_schema.dict_schema(),
+                return_schema=core_schema.nullable_schema(core_schema.dict_schema()),
             ),
         )
 
@@ -122,7 +125,12 @@ def flatten_errors(
         elif kind == "value_error":
             message = message.removeprefix("Value error, ")
         flat.append((path, message, kind))
-    return flat
+    broken = [path for path, _, kind in flat if kind != "too_short"]
+    return [
+        (path, message, kind)
+        for path, message, kind in flat
+        if kind != "too_short" or not any(p[: len(path)] == path for p in broken)
+    ]  # items that are wrong do not count, but the list need not be longer
 
 
 def _kind(raw: Any) -> str:

@@ -1,0 +1,139 @@
+"""Checks of :class:`crossdl.interfaces.Evaluator`."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from crossdl.anatomy import Anatomy
+from crossdl.interfaces import Estimate, Evaluation, EvaluationSet
+from crossdl.testing.checks import Subject, check, ensure
+
+N_SCANS = 60
+
+
+@check("evaluator")
+def perfect_predictions(subject: Subject) -> None:
+    """Scores equal to the truth give every AUROC the value 1."""
+    found = _evaluated(subject, example_cases(subject.anatomy))
+    ensure(bool(found.metrics), "no metric was measured")
+    ensure(any(e.value is not None for e in found.metrics.values()), "every metric is undefined")
+    for name, estimate in _aurocs(subject, found).items():
+        perfect = estimate.value is None or estimate.value > 1 - 1e-9
+        ensure(perfect, f"{name} of perfect predictions is {estimate.value}")
+
+
+@check("evaluator")
+def worse_predictions(subject: Subject) -> None:
+    """Scores without information give AUROCs around 0.5, so the scores are really used."""
+    cases = example_cases(subject.anatomy)
+    rng = np.random.default_rng(3)
+    noise = replace(
+        cases,
+        region_scores=rng.random(cases.region_scores.shape, dtype=np.float32),
+        scan_scores=rng.random(cases.scan_scores.shape, dtype=np.float32),
+    )
+    values = [
+        e.value
+        for e in _aurocs(subject, _evaluated(subject, noise)).values()
+        if e.value is not None
+    ]
+    if values:
+        mean = float(np.mean(values))
+        ensure(0.35 < mean < 0.65, f"the mean AUROC of random scores is {mean:.2f}")
+
+
+@check("evaluator")
+def one_class(subject: Subject) -> None:
+    """Where all scans are negative an AUROC is None, not 0.5, and nothing fails."""
+    cases = example_cases(subject.anatomy)
+    found = _evaluated(subject, replace(cases, truth=np.zeros_like(cases.truth)))
+    for name, estimate in _aurocs(subject, found).items():
+        undefined = estimate.value is None and estimate.low is None and estimate.high is None
+        ensure(undefined, f"{name} of scans of one class is {estimate.value}, not None")
+
+
+@check("evaluator")
+def deterministic_by_seed(subject: Subject) -> None:
+    """The same seed gives the same metrics, and the cases are left alone."""
+    cases = example_cases(subject.anatomy, noise=0.6)
+    untouched = example_cases(subject.anatomy, noise=0.6)
+    first, second = (_evaluated(subject, cases, seed=5) for _ in range(2))
+    ensure(dict(first.metrics) == dict(second.metrics), "the same seed gave other metrics")
+    for name in ("truth", "region_scores", "scan_scores", "quality_ok"):
+        same = np.array_equal(getattr(cases, name), getattr(untouched, name))
+        ensure(same, f"evaluating changed {name} in place")
+
+
+@check("evaluator")
+def metrics_are_json(subject: Subject) -> None:
+    """Metrics have names, finite values or None, and intervals around their value."""
+    found = _evaluated(subject, example_cases(subject.anatomy, noise=0.6))
+    json.dumps({n: asdict(e) for n, e in found.metrics.items()}, allow_nan=False)
+    for name, estimate in found.metrics.items():
+        ensure(isinstance(name, str) and bool(name.strip()), "a metric has no name")
+        ensure(0 <= estimate.positives <= estimate.n, f"{name}: {estimate.positives} positives")
+        if estimate.value is not None:
+            ensure(math.isfinite(estimate.value), f"{name} is {estimate.value}")
+            low = estimate.value if estimate.low is None else estimate.low
+            high = estimate.value if estimate.high is None else estimate.high
+            ensure(low <= high, f"{name}: interval from {low} to {high}")
+
+
+@check("evaluator")
+def order_is_irrelevant(subject: Subject) -> None:
+    """The order of the scans does not change the values."""
+    cases = example_cases(subject.anatomy, noise=0.6)
+    order = np.random.default_rng(4).permutation(N_SCANS)
+    shuffled = EvaluationSet(
+        tuple(cases.scan_ids[i] for i in order),
+        tuple(cases.patient_ids[i] for i in order),
+        cases.truth[order],
+        cases.region_scores[order],
+        cases.scan_scores[order],
+        cases.quality_ok[order],
+    )
+    plain, other = _evaluated(subject, cases).metrics, _evaluated(subject, shuffled).metrics
+    ensure(plain.keys() == other.keys(), "the order of the scans changes which metrics there are")
+    for name, estimate in plain.items():
+        a, b = estimate.value, other[name].value
+        same = a == b or (a is not None and b is not None and abs(a - b) < 1e-9)
+        ensure(same, f"{name} depends on the order of the scans: {a} and {b}")
+
+
+def example_cases(anatomy: Anatomy, noise: float = 0.0, seed: int = 0) -> EvaluationSet:
+    """Truth with both classes in every possible cell, and scores that follow it.
+
+    Args:
+        anatomy: Gives N and M.
+        noise: Largest deviation of a score from the truth; 0 means perfect predictions.
+        seed: Of truth and noise.
+    """
+    rng = np.random.default_rng(seed)
+    n, m = anatomy.n_regions, anatomy.n_types
+    truth = np.zeros((N_SCANS, n + 2, m), dtype=np.float32)
+    truth[:, :-2] = (rng.random((N_SCANS, n, m)) < 0.3) & anatomy.possible
+    truth[: N_SCANS // 3] = 0
+    scores = truth[:, :-2] * (1 - noise) + noise * rng.random((N_SCANS, n, m))
+    regions = np.asarray(scores, dtype=np.float32)
+    names = tuple(f"scan{i:03d}" for i in range(N_SCANS))
+    patients = tuple(f"patient{i // 2:03d}" for i in range(N_SCANS))
+    quality = np.ones(N_SCANS, dtype=np.bool_)
+    return EvaluationSet(names, patients, truth, regions, regions.max(axis=1), quality)
+
+
+def _aurocs(subject: Subject, found: Evaluation) -> dict[str, Estimate]:
+    """The metrics that are an AUROC by the name of metric or kind."""
+    return {
+        name: estimate
+        for name, estimate in found.metrics.items()
+        if "auroc" in f"{subject.kind}.{name}".lower()
+    }
+
+
+def _evaluated(subject: Subject, cases: EvaluationSet, seed: int = 0) -> Evaluation:
+    found: Evaluation = subject.build().evaluate(cases, seed)
+    return found
