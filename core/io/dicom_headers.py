@@ -1,0 +1,311 @@
+"""Headers of a DICOM series: which files belong to it, and whether they can be one volume."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crossdl.errors import InputError
+from crossdl.io.stacking import Stack
+from crossdl.types import Float64Array
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+ENDINGS = (".dcm", ".dicom", ".ima")
+"""A file of such a name must be DICOM; others that are not are passed over."""
+TOLERANCE_MM = 0.01
+TAGS = (
+    "SOPClassUID ImageType Modality SeriesInstanceUID SeriesNumber SeriesDescription "
+    "InstanceNumber ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness "
+    "GantryDetectorTilt Rows Columns NumberOfFrames SamplesPerPixel Manufacturer "
+    "ManufacturerModelName ConvolutionKernel"
+).split()
+"""All that is read of a header: nothing that says who the patient is, or when."""
+
+
+@dataclass(frozen=True, eq=False)
+class SliceHeader:
+    """What is known of one slice before its pixels are read.
+
+    Attributes:
+        path: Its file.
+        position: ``(3,)`` ImagePositionPatient, LPS mm.
+        orientation: ``(2, 3)`` unit vectors along an image row and along a column.
+        pixel: Millimetres between pixel centres ``(H, W)``.
+        shape: Pixels ``(H, W)``.
+        thickness: SliceThickness in mm, or None.
+        number: InstanceNumber, or None.
+        scanner: Facts for ``Volume.meta``, JSON-able.
+    """
+
+    path: Path
+    position: Float64Array
+    orientation: Float64Array
+    pixel: tuple[float, float]
+    shape: tuple[int, int]
+    thickness: float | None
+    number: int | None
+    scanner: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Slices that can be one volume, in the order of the files' names.
+
+    Attributes:
+        slices: Headers, at least one.
+        n_ignored: Files passed over because they hold no slice.
+        warnings: Sentences for a person.
+    """
+
+    slices: tuple[SliceHeader, ...]
+    n_ignored: int
+    warnings: tuple[str, ...]
+
+
+def read_headers(folder: Path, modality: str) -> Series:
+    """Reads the headers of the one series in a folder.
+
+    Args:
+        folder: With the files, or with one folder below it that has them.
+        modality: DICOM Modality that the series must have.
+
+    Returns:
+        Headers that agree in orientation, size and spacing.
+
+    Raises:
+        InputError: The files are not one readable series of that modality.
+    """
+    files, n_ignored = _dicom_files(folder)
+    if not files:
+        raise InputError(
+            f"{folder}: has no DICOM file ({n_ignored} other files); give the folder of one series"
+        )
+    images = [(path, header) for path in files if (header := _image_header(path)) is not None]
+    n_ignored += len(files) - len(images)
+    if not images:
+        raise InputError(f"{folder}: its DICOM files hold no image; give the folder of a series")
+    slices = [(path, header) for path, header in images if not _is_localizer(header)]
+    if not slices:
+        raise InputError(
+            f"{folder}: has only a localizer ({len(images)} images), which is not a volume; give "
+            "the folder of the axial series"
+        )
+    notes = []
+    if len(slices) < len(images):
+        notes.append(f"{len(images) - len(slices)} localizer images were left out")
+    _check_one_series(folder, [header for _, header in slices])
+    found = str(slices[0][1].get("Modality", "none"))
+    if found != modality:
+        raise InputError(f"{folder}: is a series of modality {found}; {modality} is needed")
+    headers = tuple(_slice_header(path, header) for path, header in slices)
+    _check_alike(folder, headers)
+    if len(headers) == 1:
+        raise InputError(
+            f"{folder}: has only 1 slice, which is no volume; give the folder of the whole series"
+        )
+    return Series(headers, n_ignored, tuple(notes))
+
+
+def stack_of(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], Stack]:
+    """Sorts slices by their position along the normal.
+
+    Slices at the same place stay neighbours, so a stack of them is not strictly increasing.
+
+    Returns:
+        The headers in order, and where they are.
+    """
+    along_row, along_column = headers[0].orientation
+    axes = np.stack([along_row, along_column, np.cross(along_row, along_column)])
+    positions = np.stack([h.position for h in headers])
+    order = np.argsort(positions @ axes[2], kind="stable")
+    positions = positions[order]
+    offsets = (positions - positions[0]) @ axes.T
+    stack = Stack(positions[0], axes, offsets, headers[0].shape, headers[0].pixel)
+    return [headers[i] for i in order], stack
+
+
+def same_place(first: SliceHeader, second: SliceHeader) -> bool:
+    """Whether two slices lie at the same position."""
+    return bool(np.abs(first.position - second.position).max() <= TOLERANCE_MM)
+
+
+def _dicom_files(folder: Path) -> tuple[list[Path], int]:
+    """DICOM files of a folder, or of the only folder below that has any; and how many others."""
+    entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    files = [p for p in entries if p.is_file()]
+    dicom = [p for p in files if _has_preamble(p) and p.name.upper() != "DICOMDIR"]
+    ignored = len(files) - len(dicom)
+    if dicom:
+        return dicom, ignored
+    below = [(p, *_dicom_files(p)) for p in entries if p.is_dir()]
+    full = [entry for entry in below if entry[1]]
+    if len(full) > 1:
+        names = ", ".join(entry[0].name for entry in full[:4])
+        raise InputError(
+            f"{folder}: has {len(full)} folders of DICOM files ({names}); give the folder of one "
+            "series"
+        )
+    return (full[0][1] if full else []), ignored + sum(entry[2] for entry in below)
+
+
+def _has_preamble(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(132)
+    if start[128:] == b"DICM":
+        return True
+    if path.suffix.lower() in ENDINGS:
+        what = "is empty" if not start else "is not a DICOM file, whatever its name says"
+        raise InputError(f"{path}: {what}; remove it or export the series again")
+    return False
+
+
+def _image_header(path: Path) -> Dataset | None:
+    """Tags of an image; None for DICOM objects that are no image, such as reports."""
+    import pydicom
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
+    except Exception as error:  # pydicom raises many kinds for damaged files
+        raise InputError(
+            f"{path}: its DICOM header cannot be read, the file is probably truncated or damaged; "
+            f"copy or export it again ({type(error).__name__}: {error})"
+        ) from error
+    if "Rows" in header and "Columns" in header:
+        return header
+    kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
+    if kind is not None and not kind.name.endswith("Image Storage"):
+        return None
+    raise InputError(
+        f"{path}: its DICOM header ends before the image's size, the file is truncated; copy or "
+        "export it again"
+    )
+
+
+def _is_localizer(header: Dataset) -> bool:
+    return "LOCALIZER" in [str(value).upper() for value in _values(header.get("ImageType"))]
+
+
+def _values(value: Any) -> list[Any]:
+    if value is None or isinstance(value, str):
+        return [] if value is None else [value]
+    return list(value)
+
+
+def _check_one_series(folder: Path, headers: Sequence[Dataset]) -> None:
+    groups: dict[str, list[Dataset]] = {}
+    for header in headers:
+        groups.setdefault(str(header.get("SeriesInstanceUID", "")), []).append(header)
+    if len(groups) > 1:
+        listed = "; ".join(_described(group) for group in groups.values())
+        raise InputError(
+            f"{folder}: has {len(groups)} series ({listed}); give a folder with one of them"
+        )
+
+
+def _described(group: Sequence[Dataset]) -> str:
+    first = group[0]
+    number = first.get("SeriesNumber")
+    words = [
+        f"series {number}" if number is not None else "series without number",
+        str(first.get("Modality", "")),
+        repr(str(first.SeriesDescription)) if first.get("SeriesDescription") else "",
+        f"{len(group)} slices" if len(group) > 1 else "1 slice",
+    ]
+    return " ".join(word for word in words if word)
+
+
+def _slice_header(path: Path, header: Dataset) -> SliceHeader:
+    """Checks and converts the tags of one slice."""
+    if int(header.get("NumberOfFrames") or 1) > 1:
+        raise InputError(
+            f"{path}: is a multi-frame file, which is not read; export the series as one file per "
+            "slice"
+        )
+    if int(header.get("SamplesPerPixel") or 1) != 1:
+        raise InputError(f"{path}: is a colour picture, not a CT slice; remove it")
+    position = _numbers(path, header, "ImagePositionPatient", 3)
+    orientation = _numbers(path, header, "ImageOrientationPatient", 6).reshape(2, 3)
+    pixel = _numbers(path, header, "PixelSpacing", 2)
+    lengths = np.linalg.norm(orientation, axis=1)
+    if np.abs(lengths - 1).max() > 0.01 or abs(orientation[0] @ orientation[1]) > 0.01:
+        raise InputError(
+            f"{path}: ImageOrientationPatient is not two perpendicular unit vectors; export the "
+            "series again"
+        )
+    if pixel.min() <= 0:
+        raise InputError(f"{path}: PixelSpacing must be positive; export the series again")
+    thickness = _optional_number(header, "SliceThickness")
+    number = _optional_number(header, "InstanceNumber")
+    kernel = _values(header.get("ConvolutionKernel"))
+    return SliceHeader(
+        path=path,
+        position=position,
+        orientation=_perpendicular(orientation),
+        pixel=(float(pixel[0]), float(pixel[1])),
+        shape=(int(header.Rows), int(header.Columns)),
+        thickness=thickness if thickness and thickness > 0 else None,
+        number=None if number is None else int(number),
+        scanner={
+            "gantry_tilt_tag": _optional_number(header, "GantryDetectorTilt"),
+            "manufacturer": str(header.get("Manufacturer") or "") or None,
+            "model": str(header.get("ManufacturerModelName") or "") or None,
+            "convolution_kernel": "\\".join(map(str, kernel)) or None,
+        },
+    )
+
+
+def _numbers(path: Path, header: Dataset, tag: str, count: int) -> Float64Array:
+    """The values of a tag that must be there."""
+    try:
+        values = np.array([float(v) for v in _values(header.get(tag))], dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.array([np.nan])
+    if len(values) == count and np.isfinite(values).all():
+        return values
+    raise InputError(
+        f"{path}: has no usable {tag} ({count} numbers), so its place in the patient is unknown; "
+        "export the original series"
+    )
+
+
+def _optional_number(header: Dataset, tag: str) -> float | None:
+    try:
+        value = float(header.get(tag))
+    except (TypeError, ValueError):
+        return None
+    return value if np.isfinite(value) else None
+
+
+def _perpendicular(orientation: Float64Array) -> Float64Array:
+    """Exactly perpendicular unit vectors from ones rounded to a few digits."""
+    row = orientation[0] / np.linalg.norm(orientation[0])
+    column = orientation[1] - (orientation[1] @ row) * row
+    return np.stack([row, column / np.linalg.norm(column)])
+
+
+def _check_alike(folder: Path, headers: Sequence[SliceHeader]) -> None:
+    first = headers[0]
+    for header in headers[1:]:
+        for what in _differences(first, header):
+            raise InputError(
+                f"{folder}: {first.path.name} and {header.path.name} differ in {what}, so they are "
+                "not one volume; give the folder of one series"
+            )
+
+
+def _differences(first: SliceHeader, other: SliceHeader) -> Iterator[str]:
+    if np.abs(first.orientation - other.orientation).max() > 1e-3:
+        yield "orientation (ImageOrientationPatient)"
+    if first.shape != other.shape:
+        yield f"size (Rows x Columns {first.shape} and {other.shape})"
+    if np.abs(np.subtract(first.pixel, other.pixel)).max() > 1e-4:
+        yield f"PixelSpacing ({first.pixel} and {other.pixel} mm)"

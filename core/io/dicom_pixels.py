@@ -1,0 +1,124 @@
+"""Pixels of one DICOM slice, in Hounsfield units."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crossdl.errors import InputError
+from crossdl.types import BoolArray, FloatArray
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+AIR = -1024.0
+"""HU of air. Lower values, which scanners write outside their field of view, become this."""
+HU_TYPES = ("", "HU", "HU_MOD", "US")
+"""Values of RescaleType that mean HU, or do not contradict it."""
+BELOW_TISSUE = -500.0
+"""Padding below this HU is padding wherever it is; above, only at the border of the image."""
+
+
+def read_pixels(path: Path, modality: str) -> FloatArray:
+    """Reads and rescales the pixels of one slice.
+
+    Padding (PixelPaddingValue) and everything below air becomes air.
+
+    Args:
+        path: A single-frame DICOM file, compressed or not.
+        modality: "CT" asks for HU; of other modalities the values are rescaled as the file says.
+
+    Returns:
+        ``(H, W)`` float32.
+
+    Raises:
+        InputError: The file is truncated, its compression is unreadable, or it holds no HU.
+    """
+    import pydicom
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(path)
+            stored = dataset.pixel_array if "PixelData" in dataset else None
+    except Exception as error:  # decoders raise many kinds for damaged files
+        raise InputError(_reason(path, error)) from error
+    if stored is None:
+        raise InputError(
+            f"{path}: ends before its pixels, the file is truncated; copy or export it again"
+        )
+    image = stored.astype(np.float32)
+    slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
+    if modality == "CT":
+        _check_hounsfield(path, dataset)
+    if slope is not None and intercept is not None:
+        image *= np.float32(slope)
+        image += np.float32(intercept)
+    if modality == "CT":
+        image[_padding(dataset, stored, image)] = AIR
+        np.maximum(image, np.float32(AIR), out=image)
+    if not np.isfinite(image).all():
+        raise InputError(f"{path}: has pixels that are not finite; export it again")
+    return image
+
+
+def _check_hounsfield(path: Path, dataset: Dataset) -> None:
+    if dataset.get("RescaleSlope") is None or dataset.get("RescaleIntercept") is None:
+        raise InputError(
+            f"{path}: has no RescaleSlope and RescaleIntercept, so its HU are unknown; export the "
+            "original series"
+        )
+    kind = str(dataset.get("RescaleType") or "")
+    if kind.upper() not in HU_TYPES:
+        raise InputError(f"{path}: RescaleType says {kind}, not HU; give the CT series itself")
+
+
+def _padding(dataset: Dataset, stored: Any, image: FloatArray) -> BoolArray:
+    """Where the pixels are padding ``(H, W)``.
+
+    Some files pad with a value that tissue has too (0 in HU); there only what touches the border
+    of the image is padding.
+    """
+    value = dataset.get("PixelPaddingValue")
+    if value is None:
+        return np.zeros(image.shape, dtype=np.bool_)
+    limit = dataset.get("PixelPaddingRangeLimit")
+    low, high = sorted((int(value), int(value if limit is None else limit)))
+    padding: BoolArray = (stored >= low) & (stored <= high)
+    if not padding.any() or image[padding].max() < BELOW_TISSUE:
+        return padding
+    from scipy import ndimage
+
+    parts, _ = ndimage.label(padding)
+    border = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+    return np.asarray(np.isin(parts, border[border > 0]), dtype=np.bool_)
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """The sentence for pixels that cannot be decoded."""
+    import pydicom
+
+    syntax = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[]).file_meta.get(
+        "TransferSyntaxUID"
+    )
+    if syntax is not None and syntax.is_compressed and not _has_decoder(syntax):
+        return (
+            f"{path}: is compressed as {syntax.name}, which cannot be read; export the series "
+            "uncompressed"
+        )
+    return (
+        f"{path}: its pixels cannot be read, the file is truncated or damaged; copy or export it "
+        f"again ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+    )
+
+
+def _has_decoder(syntax: Any) -> bool:
+    from pydicom.pixels.decoders import get_decoder
+
+    try:
+        return bool(get_decoder(syntax).is_available)
+    except NotImplementedError:
+        return False
