@@ -1,0 +1,242 @@
+"""Links the findings of a sentence to its places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from crossdl.anatomy import Anatomy
+from crossdl.plugins.discretizers._tokens import Item, Mention, Reader, Seen
+
+Cells = set[tuple[int, int]]
+
+
+@dataclass
+class Run:
+    """Findings with nothing but words between them, and the places they share.
+
+    Attributes:
+        item: Where they stand.
+        findings: In order of the text.
+        places: What they share.
+        compartments: Types admitted by compartment words, per finding.
+        led: Whether a place was named before them.
+        followed: Whether a place was named after them.
+    """
+
+    item: Item
+    findings: list[Seen]
+    places: list[Mention] = field(default_factory=list)
+    compartments: dict[Seen, frozenset[int]] = field(default_factory=dict)
+    led: bool = False
+    followed: bool = False
+
+    @property
+    def positive(self) -> bool:
+        """Whether any finding states a type."""
+        return any(f.positive for f in self.findings)
+
+    def lead(self, mention: Mention) -> None:
+        """Adds a place named before the findings."""
+        self.places.append(mention)
+        self.led = True
+
+    def follow(self, mention: Mention) -> None:
+        """Adds a place named after the findings; behind another place, only the last is meant."""
+        if not self.led or self.findings[-1].positive:
+            self.places.append(mention)
+            self.followed = True
+
+    def admit(self, finding: Seen, types: frozenset[int]) -> None:
+        """Adds a compartment word of one finding."""
+        self.compartments[finding] = self.compartments.get(finding, frozenset()) | types
+
+    @property
+    def context(self) -> frozenset[int]:
+        """Types that the words of the run decide for findings that leave it open."""
+        fixed = {
+            group[0]
+            for finding in self.item.findings
+            if finding.positive
+            for group in finding.types
+            if len(group) == 1
+        }
+        return frozenset(fixed).union(*self.compartments.values())
+
+
+def cells(sentence: str, reader: Reader, anatomy: Anatomy) -> Cells:
+    """The (region label, type) pairs that a sentence states."""
+    found: Cells = set()
+    last: list[Mention] = []
+    context: frozenset[int] = frozenset()
+    for items in reader.clauses(sentence):
+        for run in _runs(items):
+            if isinstance(run, list):
+                last, context = run, frozenset()
+                continue
+            places, decided = run.places, run.context
+            if not places and reader.inherits(run.item):
+                places, decided = last, decided or context
+            if run.positive:
+                found |= _resolve(run, places, decided, anatomy)
+            if run.places:
+                last, context = places, decided
+            elif run.positive:
+                context = decided
+    return found
+
+
+def _runs(items: Sequence[Item]) -> list[Run | list[Mention]]:
+    """Runs of a clause in order; a list stands for places that a denial used up."""
+    done: list[Run | list[Mention]] = []
+    pending: list[Mention] = []
+    for number, item in enumerate(items):
+        if not item.findings:
+            previous = done[-1] if done and isinstance(done[-1], Run) else None
+            if previous is not None and _belongs_back(item, previous, items[number + 1 :]):
+                for run in _open_runs(done):
+                    for mention in item.mentions:
+                        _add_after(run, run.findings[-1], mention)
+            else:
+                pending += item.mentions
+            continue
+        made = _runs_of(item)
+        if not any(f.types and not f.denied for f in item.findings) and not item.mentions:
+            denied = any(f.denied for f in item.findings)
+            if denied:
+                done.append([m for m in pending if not m.compartment])
+                pending = []
+                continue
+        for mention in pending:
+            _add_before(made[0], made[0].findings[0], mention)
+        pending = []
+        done += made
+    return done
+
+
+def _runs_of(item: Item) -> list[Run]:
+    """Groups an item's findings into runs and gives each its mentions."""
+    findings = item.findings
+    runs = [Run(item, [findings[0]])]
+    for left, right in zip(findings, findings[1:], strict=False):
+        if any(not m.compartment and left.end <= m.start < right.start for m in item.mentions):
+            runs.append(Run(item, []))
+        runs[-1].findings.append(right)
+    owner = {id(f): run for run in runs for f in run.findings}
+    forward: list[Mention] = []
+    backward: list[tuple[Seen, Mention]] = []
+    for mention in item.mentions:
+        before = [f for f in findings if f.start < mention.start]
+        after = [f for f in findings if f.start >= mention.start]
+        linked = before and any(before[-1].end <= w.start < mention.start for w in item.locatives)
+        if after and not linked:
+            _add_before(owner[id(after[0])], after[0], mention)
+            forward.append(mention)
+        else:
+            backward.append((before[-1], mention))
+    for finding, mention in backward:
+        _add_after(owner[id(finding)], finding, mention)
+    for run in runs:
+        if not run.places:
+            run.places = [m for m in item.mentions if not m.compartment]
+    return runs
+
+
+def _add_before(run: Run, finding: Seen, mention: Mention) -> None:
+    if mention.compartment:
+        run.admit(finding, mention.admits)
+    else:
+        run.lead(mention)
+
+
+def _add_after(run: Run, finding: Seen, mention: Mention) -> None:
+    if mention.compartment:
+        run.admit(finding, mention.admits)
+    else:
+        run.follow(mention)
+
+
+def _open_runs(done: Sequence[Run | list[Mention]]) -> list[Run]:
+    """The last run and, if it has no place, all runs without place right before it."""
+    open_runs: list[Run] = []
+    for run in reversed(done):
+        if not isinstance(run, Run) or (open_runs and run.places):
+            break
+        open_runs.append(run)
+        if run.places:
+            break
+    return open_runs
+
+
+def _belongs_back(item: Item, previous: Run, rest: Sequence[Item]) -> bool:
+    """Whether an item of places only goes with the findings before it."""
+    if item.bracket or previous.followed:
+        return True
+    coming = next((i for i in rest if any(not f.denied for f in i.findings)), None)
+    if coming is None:
+        return True
+    if previous.places:
+        return False
+    first = min((m.start for m in coming.mentions), default=None)
+    return first is None or first > coming.findings[0].start
+
+
+def _resolve(
+    run: Run, places: Sequence[Mention], context: frozenset[int], anatomy: Anatomy
+) -> Cells:
+    """Types of each place of a run."""
+    if any(m.outside for m in places) and not run.compartments:
+        return set()
+    known = [m for m in places if m.rows]
+    if any(m.bag for m in known):
+        known = [m for m in known if not m.unclear]
+    unclear, other = anatomy.n_regions + 1, anatomy.n_regions
+    found: Cells = set()
+    for finding in run.findings:
+        if not finding.positive:
+            continue
+        own = run.compartments.get(finding, frozenset())
+        for group in finding.types:
+            if finding.row is not None:
+                found.add((finding.row, group[0]))
+                continue
+            carried = {
+                (row, t)
+                for mention in known
+                for row in mention.rows
+                for t in _types(group, own, mention.admits, context, _possible(row, anatomy))
+            }
+            if not carried:
+                every = frozenset(range(anatomy.n_types))
+                fallback = _types(group, own, frozenset(), context, every)
+                carried = {(other if known else unclear, t) for t in fallback}
+            found |= carried
+    return found
+
+
+def _types(
+    group: tuple[int, ...],
+    own: frozenset[int],
+    place: frozenset[int],
+    context: frozenset[int],
+    possible: frozenset[int],
+) -> tuple[int, ...]:
+    """Which of a finding's alternatives a place carries.
+
+    Decided by the finding's own compartment words, else by the place, else by the words around,
+    else the first alternative that is possible.
+    """
+    if own:
+        options = tuple(t for t in group if t in own) or group[:1]
+        return tuple(t for t in options if t in possible)
+    if place:
+        return tuple(t for t in group if t in place and t in possible)[:1]
+    options = tuple(t for t in group if t in possible)
+    return tuple(t for t in options if t in context) or options[:1]
+
+
+def _possible(row: int, anatomy: Anatomy) -> frozenset[int]:
+    """Types that a region label can have."""
+    if row >= anatomy.n_regions:
+        return frozenset(range(anatomy.n_types))
+    return frozenset(t for t in range(anatomy.n_types) if anatomy.possible[row, t])
