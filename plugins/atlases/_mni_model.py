@@ -1,0 +1,102 @@
+"""The head model behind the atlas ``mni_head`` and the cohort ``phantom``: built once, cached."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crossdl.anatomy import Anatomy
+from crossdl.cache import stored
+from crossdl.plugins.atlases._mni_sources import source_versions, symmetric_grid
+from crossdl.types import BoolArray, FloatArray, Grid, LabelArray
+
+VERSION = 1
+"""Raised whenever the code of this model changes what it builds."""
+
+_ARRAYS = ("hu", "labels", "grey", "white", "inside")
+
+
+@dataclass(frozen=True, eq=False)
+class HeadModel:
+    """A normal head in MNI space, left-right symmetric.
+
+    Attributes:
+        grid: Axes along S, P, L.
+        hu: ``(D, H, W)`` float32, air -1000.
+        labels: ``(D, H, W)`` uint8, labels of the anatomy's regions.
+        grey: Fraction of grey matter in [0, 1], float32.
+        white: Fraction of white matter in [0, 1], float32.
+        inside: The cavity within the inner plate of the skull.
+        fingerprint: SHA-256 of all arrays.
+        sources: Package → version of the published maps.
+    """
+
+    grid: Grid
+    hu: FloatArray
+    labels: LabelArray
+    grey: FloatArray
+    white: FloatArray
+    inside: BoolArray
+    fingerprint: str
+    sources: Mapping[str, str]
+
+
+def head_data() -> dict[str, Any]:
+    """The data of the model: parts of AAL, densities, structures of the skull."""
+    text = (files("crossdl") / "plugins" / "atlases" / "mni_head.toml").read_text("utf-8")
+    return tomllib.loads(text)
+
+
+def head_model(anatomy: Anatomy, spacing_mm: float) -> HeadModel:
+    """Builds the model or reads it from the cache.
+
+    Raises:
+        ConfigError: The anatomy lacks a part that the model draws.
+    """
+    data = head_data()
+    key = {
+        "version": VERSION,
+        "spacing_mm": spacing_mm,
+        "sources": source_versions(),
+        "data": data,
+        "regions": [region.model_dump(mode="json") for region in anatomy.regions],
+    }
+    folder = stored("mni_head", key, lambda target: _build(target, anatomy, data, spacing_mm))
+    return _read(folder, spacing_mm)
+
+
+@cache
+def _read(folder: Path, spacing_mm: float) -> HeadModel:
+    arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in _ARRAYS}
+    digest = hashlib.sha256()
+    for name in _ARRAYS:
+        arrays[name].flags.writeable = False
+        digest.update(arrays[name].tobytes())
+    return HeadModel(
+        symmetric_grid(spacing_mm),
+        **arrays,
+        fingerprint=digest.hexdigest(),
+        sources=source_versions(),
+    )
+
+
+def _build(target: Path, anatomy: Anatomy, data: Mapping[str, Any], spacing_mm: float) -> None:
+    from crossdl.plugins.atlases._mni_head import draw_head
+    from crossdl.plugins.atlases._mni_regions import draw_regions, find_cavity
+    from crossdl.plugins.atlases._mni_sources import read_sources
+
+    sources = read_sources(spacing_mm)
+    cavity = find_cavity(sources, data, spacing_mm)
+    labels = draw_regions(sources, cavity, data, anatomy, spacing_mm)
+    hu = draw_head(sources, cavity, data, spacing_mm)
+    arrays = (hu, labels, sources.grey, sources.white, cavity.inside)
+    for name, array in zip(_ARRAYS, arrays, strict=True):
+        np.save(target / f"{name}.npy", array, allow_pickle=False)
