@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -17,3 +20,19 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip("no real data here: set CROSSDL_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def dicom_writer() -> ModuleType:
+    """The module ``tests/dicom_writer.py``: writes synthetic series and says where they are."""
+    spec = importlib.util.spec_from_file_location("dicom_writer", ROOT / "tests/dicom_writer.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def write_series(dicom_writer: ModuleType) -> Callable[..., list[Path]]:
+    """``write_series(folder, positions, ...)`` of ``tests/dicom_writer.py``."""
+    return dicom_writer.write_series

@@ -116,7 +116,7 @@ def _reason(path: Path, error: Exception) -> str:
 
 
 def _has_decoder(syntax: Any) -> bool:
-    from pydicom.pixels.decoders import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     try:
         return bool(get_decoder(syntax).is_available)
