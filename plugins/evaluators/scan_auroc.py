@@ -1,0 +1,79 @@
+"""AUROC of whole scans: per type, and of the worklist's abnormality score."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from crossdl.config import ComponentConfig
+from crossdl.interfaces import Evaluation, EvaluationSet, Evaluator
+
+
+class ScanAurocConfig(ComponentConfig):
+    """Options of the scan-level AUROC."""
+
+    kind: Literal["scan_auroc"] = "scan_auroc"
+    n_resamples: int = Field(
+        1000, ge=0, description="bootstrap resamples of patients; 0 gives no intervals"
+    )
+    confidence: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals")
+
+
+class ScanAuroc(Evaluator[ScanAurocConfig]):
+    """AUROC of scan scores with intervals from resampled patients.
+
+    Truth of a type is the union over all N + 2 rows of A, *other* and *unclear* included, as in
+    E9. Metrics: ``scan/TYPE``, and ``scan/any`` for the abnormality score (the highest type).
+    """
+
+    def evaluate(self, cases: EvaluationSet, seed: int) -> Evaluation:
+        """Compares the union of each type's rows with its scan score."""
+        import pandas as pd
+
+        from crossdl.figures import estimate_text, roc_figure
+        from crossdl.statistics import bootstrap_auroc, roc_curve
+
+        union = cases.truth.max(axis=1)
+        truth = np.concatenate([union, union.max(axis=1, keepdims=True)], axis=1)
+        highest = cases.scan_scores.max(axis=1, keepdims=True)
+        scores = np.concatenate([cases.scan_scores, highest], axis=1)
+        n_resamples, confidence = self.config.n_resamples, self.config.confidence
+        names = [*(f"scan/{t}" for t in self.anatomy.type_names), "scan/any"]
+        titles = [*(t.title for t in self.anatomy.types), "Any abnormality"]
+        metrics = bootstrap_auroc(
+            truth,
+            scores,
+            cases.patient_ids,
+            {name: [j] for j, name in enumerate(names)},
+            n_resamples=n_resamples,
+            seed=seed,
+            confidence=confidence,
+        )
+        curves = {
+            title: (
+                roc_curve(
+                    truth[:, [j]],
+                    scores[:, [j]],
+                    cases.patient_ids,
+                    n_resamples=n_resamples,
+                    seed=seed,
+                    confidence=confidence,
+                ),
+                metrics[name],
+            )
+            for j, (name, title) in enumerate(zip(names, titles, strict=True))
+        }
+        rows = [
+            (estimate_text(metrics[name]), metrics[name].n, metrics[name].positives)
+            for name in names
+        ]
+        table = pd.DataFrame(
+            rows, index=pd.Index(titles, name="Type"), columns=["AUROC", "n", "positives"]
+        )
+        return Evaluation(
+            metrics,
+            tables={"types": table},
+            figures={"roc": roc_figure(curves, title="Scan level, by type")},
+        )
