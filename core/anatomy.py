@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from crossdl.config import flatten_errors
 from crossdl.errors import ConfigError
@@ -88,7 +88,9 @@ class Anatomy(_Frozen):
         (), description="(region, type) cells that cannot occur; never scored"
     )
     window: Window
-    volume_shape: tuple[int, int, int] = Field(description="model input (D, H, W), voxels")
+    volume_shape: tuple[PositiveInt, PositiveInt, PositiveInt] = Field(
+        description="model input (D, H, W), voxels"
+    )
     tissue_threshold: float = Field(description="HU above which a voxel is body, not air")
     atlas: Mapping[str, Any] = Field(description="default atlas component, a table with its kind")
     lexicon: Mapping[str, Lexicon] = Field(description="one per language code")
@@ -98,6 +100,8 @@ class Anatomy(_Frozen):
         names = [r.name for r in self.regions]
         if len({*names, self.other.name, self.unclear.name}) != len(names) + 2:
             raise ValueError("region names must be unique")
+        if not isinstance(self.atlas.get("kind"), str):
+            raise ValueError("atlas: must be a table with a kind")
         if len({t.name for t in self.types}) != len(self.types):
             raise ValueError("type names must be unique")
         by_name = {r.name: r for r in self.regions}
@@ -107,6 +111,12 @@ class Anatomy(_Frozen):
                 raise ValueError(
                     f"mirror of {region.name!r} must be a region of the same part whose mirror "
                     f"is {region.name!r} again"
+                )
+            unsided = region.side is None
+            if unsided != (partner is region) or (not unsided and partner.side == region.side):
+                raise ValueError(
+                    f"{region.name!r}: paired regions have different sides, a region that is its "
+                    "own mirror has none"
                 )
         for cell in self.impossible:
             if cell[0] not in by_name or cell[1] not in {t.name for t in self.types}:

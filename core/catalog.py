@@ -156,7 +156,7 @@ class Catalog:
         if isinstance(raw, str):
             raw = {"kind": raw}
         if not isinstance(raw, dict) or not isinstance(raw.get("kind"), str):
-            raise CatalogError(f'a {slot} is a table with a kind, such as {{kind = "..."}}')
+            raise CatalogError(f'{slot} must be a table with a kind, such as {{kind = "..."}}')
         config = self.component(slot, raw["kind"]).Config
         return config.model_validate(raw, context={**(context or {}), "catalog": self})
 

@@ -34,6 +34,8 @@ Mistake = tuple[Loc, str]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 SECTIONS = ("plugin_paths", "compositions", "studies")
+DEEPEST = 50
+"""Levels of tables and lists that a registry file may nest."""
 
 
 class _Model(BaseModel):
@@ -183,13 +185,16 @@ def load_registry(path: Path | None = None) -> Registry:
             return load_registry(shipped)
     if not path.is_file():
         raise ConfigError(f"{path}: no such registry file; give the path of a registry.toml")
+    raw: dict[str, Any] | None
     try:
         text = path.read_bytes().decode("utf-8")
         raw = tomllib.loads(text)
     except ValueError as error:  # not UTF-8, not TOML, or a number of thousands of digits
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: is nested too deeply to be a registry") from error
+    except RecursionError:
+        raw = None
+    if raw is None or _deeper_than(DEEPEST, raw):
+        raise ConfigError(f"{path}: is nested too deeply to be a registry")
     return _Reader(path, text, raw).registry()
 
 
@@ -304,6 +309,18 @@ def _study_mistakes(registry: Registry, study: Study) -> list[Mistake]:
         except ConfigError as error:
             mistakes += [(("values", index), problem) for problem in error.problems]
     return mistakes
+
+
+def _deeper_than(limit: int, raw: dict[str, Any]) -> bool:
+    level: list[Any] = [raw]
+    for _ in range(limit):
+        level = [
+            inner
+            for node in level
+            if isinstance(node, dict | list)
+            for inner in (node.values() if isinstance(node, dict) else node)
+        ]
+    return bool(level)
 
 
 def _label(value: Any) -> str:
