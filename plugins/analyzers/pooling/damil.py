@@ -57,7 +57,7 @@ class DaMIL(MILPooling[DaMILConfig]):
         return torch.stack(bags, dim=1)
 
     def _counts(self, region: Tensor, abnormality: Tensor, coarser: Tensor | None) -> Tensor:
-        """Number of voxels k per scan and type, ``(B, M)`` int64, between 1 and the number of voxels."""
+        """Number of voxels k per scan and type, ``(B, M)`` int64 of at least 1."""
         import torch
 
         voxels = abnormality.shape[-1]
