@@ -67,6 +67,9 @@ class Finding(_Frozen):
         "compartment words decide; the first possible one where there are none",
     )
     place: str | None = Field(None, description="label that the words themselves imply")
+    describes: bool = Field(
+        False, description="describe what a neighbouring finding names, and follow its types"
+    )
 
 
 class Compartment(_Frozen):
@@ -79,9 +82,9 @@ class Compartment(_Frozen):
 class Negation(_Frozen):
     """Cues that deny findings."""
 
-    before: Patterns = Field((), description="deny what follows, up to an end")
-    after: Patterns = Field((), description="deny what precedes, back to an end")
-    ends: Patterns = Field((), description="where a denial stops")
+    before: Patterns = Field(default=(), description="deny what follows, up to an end")
+    after: Patterns = Field(default=(), description="deny what precedes, back to an end")
+    ends: Patterns = Field(default=(), description="where a denial stops")
 
 
 class Sections(_Frozen):
@@ -108,14 +111,16 @@ class Lexicon(_Frozen):
     outside: Patterns = Field((), description="places whose findings do not count")
     findings: tuple[Finding, ...] = ()
     compartments: tuple[Compartment, ...] = ()
-    negation: Negation = Negation()
+    negation: Negation = Field(default_factory=Negation)
     ignored: Patterns = Field((), description="text that is blanked out before anything else")
     locatives: Patterns = Field((), description="words between a finding and its place after it")
     inherits: Patterns = Field((), description="mark a finding without place as at the last one")
     clause_breaks: Patterns = Field(description="end a clause")
     item_breaks: Patterns = Field(description="separate the items of a clause")
     sentence_breaks: Patterns = Field(description="end a sentence")
-    split_before: Patterns = Field((), description="also end a sentence; what follows is kept")
+    split_before: Patterns = Field(
+        default=(), description="also end a sentence; what follows is kept"
+    )
     list_markers: Patterns = Field((), description="numbers and bullets that open an item")
     sections: Sections = Sections()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from crossdl.anatomy import Anatomy
 from crossdl.plugins.discretizers._tokens import Item, Mention, Reader, Seen
@@ -52,16 +53,15 @@ class Run:
         self.compartments[finding] = self.compartments.get(finding, frozenset()) | types
 
     @property
-    def context(self) -> frozenset[int]:
-        """Types that the words of the run decide for findings that leave it open."""
-        fixed = {
-            group[0]
-            for finding in self.item.findings
-            if finding.positive
-            for group in finding.types
-            if len(group) == 1
-        }
-        return frozenset(fixed).union(*self.compartments.values())
+    def words(self) -> frozenset[int]:
+        """Types admitted by any compartment word of what the run states."""
+        return frozenset().union(*(t for f, t in self.compartments.items() if f.positive))
+
+    @property
+    def named(self) -> frozenset[int]:
+        """Types that findings of the item leave no choice about."""
+        groups = [g for f in self.item.findings if f.positive for g in f.types]
+        return frozenset(group[0] for group in groups if len(group) == 1)
 
 
 def cells(sentence: str, reader: Reader, anatomy: Anatomy) -> Cells:
@@ -74,15 +74,15 @@ def cells(sentence: str, reader: Reader, anatomy: Anatomy) -> Cells:
             if isinstance(run, list):
                 last, context = run, frozenset()
                 continue
-            places, decided = run.places, run.context
+            places, around = run.places, run.words
             if not places and reader.inherits(run.item):
-                places, decided = last, decided or context
+                places, around = last, around or context
             if run.positive:
-                found |= _resolve(run, places, decided, anatomy)
+                found |= _resolve(run, places, around, anatomy)
             if run.places:
-                last, context = places, decided
+                last, context = places, around | run.named
             elif run.positive:
-                context = decided
+                context = around | run.named
     return found
 
 
@@ -118,20 +118,23 @@ def _runs_of(item: Item) -> list[Run]:
     """Groups an item's findings into runs and gives each its mentions."""
     findings = item.findings
     runs = [Run(item, [findings[0]])]
-    for left, right in zip(findings, findings[1:], strict=False):
+    for left, right in pairwise(findings):
         if any(not m.compartment and left.end <= m.start < right.start for m in item.mentions):
             runs.append(Run(item, []))
         runs[-1].findings.append(right)
     owner = {id(f): run for run in runs for f in run.findings}
-    forward: list[Mention] = []
     backward: list[tuple[Seen, Mention]] = []
     for mention in item.mentions:
-        before = [f for f in findings if f.start < mention.start]
-        after = [f for f in findings if f.start >= mention.start]
-        linked = before and any(before[-1].end <= w.start < mention.start for w in item.locatives)
+        before = [f for f in findings if f.end <= mention.start]
+        after = [f for f in findings if f.end > mention.start]
+        inside = bool(after) and after[0].start <= mention.start
+        linked = (
+            bool(before)
+            and not inside
+            and any(before[-1].end <= w.start < mention.start for w in item.locatives)
+        )
         if after and not linked:
             _add_before(owner[id(after[0])], after[0], mention)
-            forward.append(mention)
         else:
             backward.append((before[-1], mention))
     for finding, mention in backward:
@@ -182,7 +185,7 @@ def _belongs_back(item: Item, previous: Run, rest: Sequence[Item]) -> bool:
 
 
 def _resolve(
-    run: Run, places: Sequence[Mention], context: frozenset[int], anatomy: Anatomy
+    run: Run, places: Sequence[Mention], around: frozenset[int], anatomy: Anatomy
 ) -> Cells:
     """Types of each place of a run."""
     if any(m.outside for m in places) and not run.compartments:
@@ -196,6 +199,7 @@ def _resolve(
         if not finding.positive:
             continue
         own = run.compartments.get(finding, frozenset())
+        context = around | run.named if finding.describes else around
         for group in finding.types:
             if finding.row is not None:
                 found.add((finding.row, group[0]))

@@ -61,11 +61,13 @@ class Seen(Span):
     Attributes:
         types: One entry per type stated, each a tuple of alternatives (type indices).
         row: Region label that the words themselves imply, or None.
+        describes: Whether it follows the types of the findings next to it.
         denied: Whether a negation reaches it.
     """
 
     types: tuple[tuple[int, ...], ...] = ()
     row: int | None = None
+    describes: bool = False
     denied: bool = False
 
     @property
@@ -151,7 +153,8 @@ class Reader:
     def _seen(self, span: Span, finding: Finding, denials: Sequence[Span]) -> Seen:
         types = tuple(tuple(self._type[t] for t in group) for group in finding.types)
         row = None if finding.place is None else self._rows[finding.place]
-        return Seen(span.start, span.end, types, row, any(_inside(span, d) for d in denials))
+        denied = any(_inside(span, d) for d in denials)
+        return Seen(span.start, span.end, types, row, finding.describes, denied)
 
     def _denials(self, text: str, start: int) -> list[Span]:
         ends = _matches(self._ends, text, start)
