@@ -181,8 +181,8 @@ def _image_header(path: Path) -> Dataset | None:
         ) from error
     if "Rows" in header and "Columns" in header:
         return header
-    kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
-    if kind is not None and not kind.name.endswith("Image Storage"):
+    kind = header.file_meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID")
+    if kind is not None and kind.name != kind and not kind.name.endswith("Image Storage"):
         return None
     raise InputError(
         f"{path}: its DICOM header ends before the image's size, the file is truncated; copy or "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,11 @@ import numpy.typing as npt
 from crossdl.errors import InputError
 from crossdl.files import replacing
 from crossdl.io.dicom_pixels import AIR
-from crossdl.types import FloatArray, Grid, LabelArray, Volume
-
-if TYPE_CHECKING:
-    import SimpleITK
+from crossdl.types import Float64Array, FloatArray, Grid, LabelArray, Volume
 
 ENDINGS = (".nii.gz", ".nii")
-HEADER_BYTES = 348
+SHEAR = 1e-3
+"""Largest departure of an affine from perpendicular axes that is taken as rounding."""
 
 
 def read_nifti(path: Path, modality: str) -> Volume:
@@ -116,78 +114,76 @@ def scan_name(path: Path) -> str:
 
 
 def _read(path: Path) -> tuple[npt.NDArray[Any], Grid, list[str]]:
-    """Voxels in file type after scaling, their grid, and warnings."""
-    import SimpleITK as sitk
+    """Voxels ``(D, H, W)``, their grid, and warnings.
+
+    By nibabel, because ITK reads what lacks in a truncated file, and voxels that are not finite,
+    as zero without a word.
+    """
+    import nibabel
 
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a .nii or .nii.gz file")
-    start, have = _unpacked(path)
-    if b"n+1" != start[344:347] and b"n+2" != start[4:7]:
+    content = _unzipped(path)
+    nifti2 = content[4:7] == b"n+2"
+    if not nifti2 and content[344:347] != b"n+1":
         raise InputError(f"{path}: is not a NIfTI file, whatever its name says; write it again")
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("NiftiImageIO")
-    reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        if "orthonormal" in str(error):
-            raise InputError(
-                f"{path}: its affine is sheared, as of a tilted gantry; give the DICOM series, or "
-                "resample the file to an orthogonal grid"
-            ) from error
-        raise InputError(f"{path}: its NIfTI header is damaged; write it again") from error
-    size = reader.GetSize()
-    if len(size) != 3 or min(size) < 2 or reader.GetNumberOfComponents() != 1:
-        shape = " x ".join(map(str, size))
+        with np.errstate(all="ignore"):
+            kind = nibabel.Nifti2Image if nifti2 else nibabel.Nifti1Image
+            image = kind.from_bytes(content)
+            voxels = np.asarray(image.dataobj)
+    except Exception as error:  # nibabel raises many kinds for damaged files
         raise InputError(
-            f"{path}: is an image of {shape} voxels with {reader.GetNumberOfComponents()} value(s) "
-            "each; one 3D image with one value each is needed"
-        )
-    needed = np.prod(size) * (_number(reader, "bitpix") / 8) + _number(reader, "vox_offset")
-    if have < needed:
-        raise InputError(
-            f"{path}: is truncated, it has {have} bytes of {needed:.0f}; copy or write it again"
-        )
-    image = reader.Execute()
-    notes = []
-    if all(_number(reader, key) == 0 for key in ("qform_code", "sform_code")):
-        notes.append(
-            "the file does not say where the patient's left is (no qform, no sform); left and "
-            "right may be swapped"
-        )
-    matrix = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
-    affine = np.eye(4)
-    affine[:3, :3], affine[:3, 3] = matrix, image.GetOrigin()
+            f"{path}: is truncated or damaged; copy or write it again "
+            f"({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+        ) from error
+    if voxels.ndim == 4 and voxels.shape[3] == 1:
+        voxels = voxels[..., 0]
+    if voxels.ndim != 3 or min(voxels.shape) < 2:
+        shape = " x ".join(map(str, voxels.shape))
+        raise InputError(f"{path}: is an image of {shape} voxels; one 3D image is needed")
+    if voxels.dtype.kind not in "iuf":
+        raise InputError(f"{path}: its voxels are complex or coloured; one number each is needed")
+    affine, notes = _affine(path, image)
+    array = voxels.T
+    return array, Grid((array.shape[0], array.shape[1], array.shape[2]), affine), notes
+
+
+def _unzipped(path: Path) -> bytes:
+    content = path.read_bytes()
+    if content[:2] != b"\x1f\x8b":
+        return content
     try:
-        grid = Grid((size[2], size[1], size[0]), affine)
-    except ValueError as error:
-        raise InputError(f"{path}: {error}; correct the file's header") from error
-    return sitk.GetArrayFromImage(image), grid, notes
-
-
-def _unpacked(path: Path) -> tuple[bytes, int]:
-    """First bytes and number of bytes of a file, unzipped; finds what ITK reads without a word.
-
-    Raises:
-        InputError: The zipped data are truncated or damaged.
-    """
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    try:
-        with gzip.open(path) if zipped else path.open("rb") as stream:
-            start = stream.read(HEADER_BYTES)
-            size = len(start)
-            while block := stream.read(1 << 20):
-                size += len(block)
+        return gzip.decompress(content)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(
             f"{path}: is truncated or damaged; copy or write it again ({error})"
         ) from error
-    return start, size
 
 
-def _number(reader: SimpleITK.ImageFileReader, key: str) -> float:
-    return float(reader.GetMetaData(key)) if reader.HasMetaDataKey(key) else 0.0
+def _affine(path: Path, image: Any) -> tuple[Float64Array, list[str]]:
+    """LPS affine ``(4, 4)`` in mm with exactly perpendicular axes, and warnings."""
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
+    affine[:3] *= {"meter": 1000.0, "micron": 0.001}.get(image.header.get_xyzt_units()[0], 1.0)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.isfinite(affine).all() or spacing.min() < 1e-6:
+        raise InputError(f"{path}: its affine is not usable; correct the file's header")
+    left, size, right = np.linalg.svd(affine[:3, :3] / spacing)
+    if np.abs(size - 1).max() > SHEAR:
+        raise InputError(
+            f"{path}: its affine is sheared, as of a tilted gantry; give the DICOM series, or "
+            "resample the file to an orthogonal grid"
+        )
+    affine[:3, :3] = (left @ right) * spacing
+    (sform, s_code), (qform, q_code) = image.get_sform(coded=True), image.get_qform(coded=True)
+    if not s_code and not q_code:
+        return affine, [
+            "the file does not say where the patient's left is (no qform, no sform); left and "
+            "right may be swapped"
+        ]
+    if s_code and q_code and not np.allclose(sform[:3, :3], qform[:3, :3], atol=0.01):
+        return affine, ["sform and qform of the file disagree; sform was used"]
+    return affine, []
 
 
 def _check_hounsfield(path: Path, image: FloatArray) -> list[str]:
@@ -196,8 +192,8 @@ def _check_hounsfield(path: Path, image: FloatArray) -> list[str]:
         raise InputError(f"{path}: every voxel is {low:g}; write the scan again")
     if high <= 1:
         raise InputError(
-            f"{path}: values from {low:g} to {high:g} are not HU, the scan was normalised; give it "
-            "in HU"
+            f"{path}: values from {low:g} to {high:g} are not HU (was it normalised?); give the scan in "
+            "HU"
         )
     if low > -200:
         return [

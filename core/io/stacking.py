@@ -177,7 +177,9 @@ def holes(
         known = [t for t in thickness[k : k + 2] if t]
         apart = bool(known) and gap > HOLE * max(known)
         sides = [
-            np.median(side) for side in (gaps[max(0, k - 3) : k], gaps[k + 1 : k + 4]) if len(side)
+            float(np.quantile(side, 0.5, method="lower"))
+            for side in (gaps[max(0, k - 3) : k], gaps[k + 1 : k + 4])
+            if len(side)
         ]
         wide = bool(sides) and gap > HOLE * max(sides) and (apart or not known)
         beside = [*gaps[max(0, k - 1) : k], *gaps[k + 1 : k + 2]]
