@@ -30,9 +30,7 @@ class ScanAuroc(Evaluator[ScanAurocConfig]):
 
     def evaluate(self, cases: EvaluationSet, seed: int) -> Evaluation:
         """Compares the union of each type's rows with its scan score."""
-        import pandas as pd
-
-        from crossdl.figures import estimate_text, roc_figure
+        from crossdl.figures import roc_figure
         from crossdl.statistics import bootstrap_auroc, roc_curve
 
         union = cases.truth.max(axis=1)
@@ -65,15 +63,5 @@ class ScanAuroc(Evaluator[ScanAurocConfig]):
             )
             for j, (name, title) in enumerate(zip(names, titles, strict=True))
         }
-        rows = [
-            (estimate_text(metrics[name]), metrics[name].n, metrics[name].positives)
-            for name in names
-        ]
-        table = pd.DataFrame(
-            rows, index=pd.Index(titles, name="Type"), columns=["AUROC", "n", "positives"]
-        )
-        return Evaluation(
-            metrics,
-            tables={"types": table},
-            figures={"roc": roc_figure(curves, title="Scan level, by type")},
-        )
+        figures = {"roc": roc_figure(curves, title="Scan level, by type")}
+        return Evaluation(metrics, figures=figures)

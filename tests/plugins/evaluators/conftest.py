@@ -15,11 +15,11 @@ from crossdl.interfaces import EvaluationSet
 def anatomy() -> Anatomy:
     """Two knees and a hip: three regions, two types, one impossible cell."""
 
-    def region(name: str, mirror: str, part: str) -> dict[str, str]:
+    def region(name: str, mirror: str, part: str, side: str | None) -> dict[str, str | None]:
         title = name.replace("_", " ").capitalize()
         return {
             "name": name, "title": title, "mirror": mirror, "part": part,
-            "part_title": part.capitalize(),
+            "part_title": part.capitalize(), "side": side,
         }  # fmt: skip
 
     return Anatomy.model_validate(
@@ -28,9 +28,9 @@ def anatomy() -> Anatomy:
             "title": "Legs",
             "modality": "CT",
             "regions": [
-                region("knee_a", "knee_b", "knee"),
-                region("knee_b", "knee_a", "knee"),
-                region("hip", "hip", "hip"),
+                region("knee_a", "knee_b", "knee", "a"),
+                region("knee_b", "knee_a", "knee", "b"),
+                region("hip", "hip", "hip", None),
             ],
             "types": [
                 {"name": "bright", "title": "Bright spot"},

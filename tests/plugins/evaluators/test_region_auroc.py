@@ -36,7 +36,7 @@ def test_every_metric_pools_the_cells_it_names(
         return roc_auc_score(t, np.concatenate([scores[:, i, j] for i, j in cells]))
 
     possible = [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1)]
-    rates = np.array([truth[:, i, j].mean() for i, j in possible])
+    rates = np.array([truth[:, i, j].mean(dtype=np.float64) for i, j in possible])
     areas = np.array([pooled([cell]) for cell in possible])
     expected = {
         "region/micro": pooled(possible),

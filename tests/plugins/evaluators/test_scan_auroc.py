@@ -50,8 +50,21 @@ def test_other_and_unclear_count(evaluator: ScanAuroc, make_cases: MakeCases, ro
     assert metrics["scan/dark"].value is None
 
 
-def test_undefined_is_a_dash_in_the_table(evaluator: ScanAuroc, make_cases: MakeCases) -> None:
+def test_one_class_is_undefined(evaluator: ScanAuroc, make_cases: MakeCases) -> None:
     cases = make_cases(2)
     evaluation = evaluator.evaluate(replace(cases, truth=np.ones_like(cases.truth)), 0)
-    assert list(evaluation.tables["types"]["AUROC"]) == ["-", "-", "-"]
-    evaluation.figures["roc"].canvas.draw()
+    assert all(e.value is None and e.low is None for e in evaluation.metrics.values())
+    legend = evaluation.figures["roc"].axes[0].get_legend()
+    assert [t.get_text() for t in legend.get_texts()] == [
+        "Bright spot: -",
+        "Dark spot: -",
+        "Any abnormality: -",
+    ]
+
+
+def test_patients_are_what_is_resampled(evaluator: ScanAuroc, make_cases: MakeCases) -> None:
+    cases = sparse(make_cases(3))
+    apart = replace(cases, patient_ids=cases.scan_ids)
+    together, single = (evaluator.evaluate(c, 0).metrics["scan/bright"] for c in (cases, apart))
+    assert together.value == single.value
+    assert together.low != single.low
