@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def list_kinds(
@@ -18,14 +21,13 @@ def list_kinds(
     ] = None,
 ) -> None:
     """List kinds with their owner, compositions and studies. Imports no plugin's libraries."""
-    from rich.console import Console
     from rich.table import Table
 
     from crossdl.catalog import SLOT_FOLDERS
     from crossdl.registry import load_registry
 
     book = load_registry(registry)
-    console = Console(soft_wrap=True)
+    console = table_console()
     table = Table("slot", "kind", "owner", "what it is", box=None, pad_edge=False)
     for name in SLOT_FOLDERS if slot is None else [slot]:
         for entry in book.catalog.kinds(name):
@@ -43,6 +45,16 @@ def list_kinds(
                 console.print()
                 console.print(table)
     warn(book.catalog.problems)
+
+
+def table_console() -> Console:
+    """A console that prints text as it is, and wide where the output is not a terminal."""
+    import sys
+
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 200
+    return Console(width=width, markup=False, highlight=False)
 
 
 def warn(problems: Iterable[str]) -> None:

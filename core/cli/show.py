@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
     from crossdl.catalog import Catalog, Entry
     from crossdl.registry import Registry
 
@@ -69,18 +72,19 @@ def _show_study(book: Registry, name: str) -> None:
 
 
 def _show_kind(catalog: Catalog, entry: Entry) -> None:
-    from rich.console import Console
     from rich.table import Table
 
+    from crossdl.cli.list import table_console
+
     component = catalog.component(entry.slot, entry.kind)
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = table_console()
     console.print(f"{entry.slot}/{entry.kind} of {entry.owner}: {catalog.summary(entry)}")
     table = Table("field", "type", "default", "description", box=None, pad_edge=False)
     for field, info in component.Config.model_fields.items():
         if field != "kind":
             table.add_row(
                 field,
-                _type_name(info.annotation, info.metadata),
+                _type_name(info),
                 "required"
                 if info.is_required()
                 else _default(info.get_default(call_default_factory=True, validated_data={})),
@@ -89,15 +93,16 @@ def _show_kind(catalog: Catalog, entry: Entry) -> None:
     console.print(table if table.row_count else "It has no fields besides its kind.")
 
 
-def _type_name(annotation: Any, metadata: list[Any]) -> str:
+def _type_name(info: FieldInfo) -> str:
     """``int``, ``list[float]``, or the slot of a nested component."""
-    from crossdl.config import Slot
+    from crossdl.config import slot_of
 
-    for marker in metadata:
-        if isinstance(marker, Slot):
-            return f"component of slot {marker.name}"
-    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    return text.replace("typing.", "").replace("pathlib.", "")
+    slot = slot_of(info)
+    if slot is not None:
+        return f"component of slot {slot}"
+    kind: Any = info.annotation
+    text = kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind)
+    return re.sub(r"\b(?:[a-z_]+\.)+(?=\w)", "", text)
 
 
 def _default(value: Any) -> str:

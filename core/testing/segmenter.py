@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import numpy as np
@@ -39,9 +40,16 @@ def quality_is_json(subject: Subject) -> None:
 @check("segmenter")
 def deterministic(subject: Subject) -> None:
     """The same scan gives the same labels, also from a new component."""
-    again = subject.build().segment(synthetic_head())
-    same = np.array_equal(again.labels, _segmented(subject).labels)
+    same = np.array_equal(_segmented_again(subject).labels, _segmented(subject).labels)
     ensure(same, "the same scan got other labels the second time")
+
+
+@check("segmenter")
+def working_folder_stays_clean(subject: Subject) -> None:
+    """Nothing is written into the folder the program was started in."""
+    _segmented_again(subject)
+    left = sorted(path.name for path in subject.folder("working").iterdir())
+    ensure(not left, f"segmenting left {', '.join(left)} in the working folder")
 
 
 @check("segmenter")
@@ -65,3 +73,12 @@ def _segmented(subject: Subject) -> RegionMap:
         return made
 
     return subject.once("segmented", segment)
+
+
+def _segmented_again(subject: Subject) -> RegionMap:
+    def segment() -> RegionMap:
+        with contextlib.chdir(subject.folder("working")):
+            made: RegionMap = subject.build().segment(synthetic_head())
+        return made
+
+    return subject.once("segmented again", segment)
