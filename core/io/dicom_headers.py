@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +14,8 @@ from crossdl.errors import InputError
 from crossdl.io.stacking import Stack
 from crossdl.types import Float64Array
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
+Header = Mapping[str, Any]
+"""Values by keyword; None where the file does not have a tag."""
 ENDINGS = (".dcm", ".dicom", ".ima")
 """A file of such a name must be DICOM; others that are not are passed over."""
 TOLERANCE_MM = 0.01
@@ -101,10 +100,10 @@ def read_headers(folder: Path, modality: str) -> Series:
     if len(slices) < len(images):
         notes.append(f"{len(images) - len(slices)} localizer images were left out")
     _check_one_series(folder, [header for _, header in slices])
-    found = str(slices[0][1].get("Modality", "none"))
+    found = str(slices[0][1]["Modality"] or "none")
     if found != modality:
         raise InputError(f"{folder}: is a series of modality {found}; {modality} is needed")
-    headers = tuple(_slice_header(path, header) for path, header in slices)
+    headers = tuple(_checked(path, header) for path, header in slices)
     _check_alike(folder, headers)
     if len(headers) == 1:
         raise InputError(
@@ -166,23 +165,25 @@ def _has_preamble(path: Path) -> bool:
     return False
 
 
-def _image_header(path: Path) -> Dataset | None:
+def _image_header(path: Path) -> Header | None:
     """Tags of an image; None for DICOM objects that are no image, such as reports."""
     import pydicom
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
+            dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
+            header = {tag: dataset.get(tag) for tag in TAGS}  # converts values, which may fail
+            kind = dataset.file_meta.get("MediaStorageSOPClassUID") or header["SOPClassUID"]
+            name = getattr(kind, "name", kind)
     except Exception as error:  # pydicom raises many kinds for damaged files
         raise InputError(
-            f"{path}: its DICOM header cannot be read, the file is probably truncated or damaged; "
-            f"copy or export it again ({type(error).__name__}: {error})"
+            f"{path}: its DICOM header cannot be read, the file is truncated or damaged; copy or "
+            f"export it again ({type(error).__name__}: {error})"
         ) from error
-    if "Rows" in header and "Columns" in header:
+    if header["Rows"] is not None and header["Columns"] is not None:
         return header
-    kind = header.file_meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID")
-    if kind is not None and kind.name != kind and not kind.name.endswith("Image Storage"):
+    if isinstance(name, str) and name != kind and not name.endswith("Image Storage"):
         return None
     raise InputError(
         f"{path}: its DICOM header ends before the image's size, the file is truncated; copy or "
@@ -190,8 +191,8 @@ def _image_header(path: Path) -> Dataset | None:
     )
 
 
-def _is_localizer(header: Dataset) -> bool:
-    return "LOCALIZER" in [str(value).upper() for value in _values(header.get("ImageType"))]
+def _is_localizer(header: Header) -> bool:
+    return "LOCALIZER" in [str(value).upper() for value in _values(header["ImageType"])]
 
 
 def _values(value: Any) -> list[Any]:
@@ -200,10 +201,10 @@ def _values(value: Any) -> list[Any]:
     return list(value)
 
 
-def _check_one_series(folder: Path, headers: Sequence[Dataset]) -> None:
-    groups: dict[str, list[Dataset]] = {}
+def _check_one_series(folder: Path, headers: Sequence[Header]) -> None:
+    groups: dict[str, list[Header]] = {}
     for header in headers:
-        groups.setdefault(str(header.get("SeriesInstanceUID", "")), []).append(header)
+        groups.setdefault(str(header["SeriesInstanceUID"]), []).append(header)
     if len(groups) > 1:
         listed = "; ".join(_described(group) for group in groups.values())
         raise InputError(
@@ -211,26 +212,35 @@ def _check_one_series(folder: Path, headers: Sequence[Dataset]) -> None:
         )
 
 
-def _described(group: Sequence[Dataset]) -> str:
+def _described(group: Sequence[Header]) -> str:
     first = group[0]
-    number = first.get("SeriesNumber")
+    number = first["SeriesNumber"]
     words = [
         f"series {number}" if number is not None else "series without number",
-        str(first.get("Modality", "")),
-        repr(str(first.SeriesDescription)) if first.get("SeriesDescription") else "",
+        str(first["Modality"] or ""),
+        repr(str(first["SeriesDescription"])) if first["SeriesDescription"] else "",
         f"{len(group)} slices" if len(group) > 1 else "1 slice",
     ]
     return " ".join(word for word in words if word)
 
 
-def _slice_header(path: Path, header: Dataset) -> SliceHeader:
+def _checked(path: Path, header: Header) -> SliceHeader:
+    try:
+        return _slice_header(path, header)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: its DICOM header is damaged; copy or export it again ({error})"
+        ) from error
+
+
+def _slice_header(path: Path, header: Header) -> SliceHeader:
     """Checks and converts the tags of one slice."""
-    if int(header.get("NumberOfFrames") or 1) > 1:
+    if int(header["NumberOfFrames"] or 1) > 1:
         raise InputError(
             f"{path}: is a multi-frame file, which is not read; export the series as one file per "
             "slice"
         )
-    if int(header.get("SamplesPerPixel") or 1) != 1:
+    if int(header["SamplesPerPixel"] or 1) != 1:
         raise InputError(f"{path}: is a colour picture, not a CT slice; remove it")
     position = _numbers(path, header, "ImagePositionPatient", 3)
     orientation = _numbers(path, header, "ImageOrientationPatient", 6).reshape(2, 3)
@@ -245,28 +255,28 @@ def _slice_header(path: Path, header: Dataset) -> SliceHeader:
         raise InputError(f"{path}: PixelSpacing must be positive; export the series again")
     thickness = _optional_number(header, "SliceThickness")
     number = _optional_number(header, "InstanceNumber")
-    kernel = _values(header.get("ConvolutionKernel"))
+    kernel = _values(header["ConvolutionKernel"])
     return SliceHeader(
         path=path,
         position=position,
         orientation=_perpendicular(orientation),
         pixel=(float(pixel[0]), float(pixel[1])),
-        shape=(int(header.Rows), int(header.Columns)),
+        shape=(int(header["Rows"]), int(header["Columns"])),
         thickness=thickness if thickness and thickness > 0 else None,
         number=None if number is None else int(number),
         scanner={
             "gantry_tilt_tag": _optional_number(header, "GantryDetectorTilt"),
-            "manufacturer": str(header.get("Manufacturer") or "") or None,
-            "model": str(header.get("ManufacturerModelName") or "") or None,
+            "manufacturer": str(header["Manufacturer"] or "") or None,
+            "model": str(header["ManufacturerModelName"] or "") or None,
             "convolution_kernel": "\\".join(map(str, kernel)) or None,
         },
     )
 
 
-def _numbers(path: Path, header: Dataset, tag: str, count: int) -> Float64Array:
+def _numbers(path: Path, header: Header, tag: str, count: int) -> Float64Array:
     """The values of a tag that must be there."""
     try:
-        values = np.array([float(v) for v in _values(header.get(tag))], dtype=np.float64)
+        values = np.array([float(v) for v in _values(header[tag])], dtype=np.float64)
     except (TypeError, ValueError):
         values = np.array([np.nan])
     if len(values) == count and np.isfinite(values).all():
@@ -277,9 +287,9 @@ def _numbers(path: Path, header: Dataset, tag: str, count: int) -> Float64Array:
     )
 
 
-def _optional_number(header: Dataset, tag: str) -> float | None:
+def _optional_number(header: Header, tag: str) -> float | None:
     try:
-        value = float(header.get(tag))
+        value = float(header[tag])
     except (TypeError, ValueError):
         return None
     return value if np.isfinite(value) else None

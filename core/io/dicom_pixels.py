@@ -37,19 +37,25 @@ def read_pixels(path: Path, modality: str) -> FloatArray:
     Raises:
         InputError: The file is truncated, its compression is unreadable, or it holds no HU.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return _read(path, modality)
+        except InputError:
+            raise
+        except Exception as error:  # pydicom and decoders raise many kinds for damaged files
+            raise InputError(_reason(path, error)) from error
+
+
+def _read(path: Path, modality: str) -> FloatArray:
     import pydicom
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(path)
-            stored = dataset.pixel_array if "PixelData" in dataset else None
-    except Exception as error:  # decoders raise many kinds for damaged files
-        raise InputError(_reason(path, error)) from error
-    if stored is None:
+    dataset = pydicom.dcmread(path)
+    if "PixelData" not in dataset:
         raise InputError(
             f"{path}: ends before its pixels, the file is truncated; copy or export it again"
         )
+    stored = dataset.pixel_array
     image = stored.astype(np.float32)
     slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
     if modality == "CT":
@@ -57,11 +63,11 @@ def read_pixels(path: Path, modality: str) -> FloatArray:
     if slope is not None and intercept is not None:
         image *= np.float32(slope)
         image += np.float32(intercept)
+    if not np.isfinite(image).all():
+        raise InputError(f"{path}: has pixels that are not finite; export it again")
     if modality == "CT":
         image[_padding(dataset, stored, image)] = AIR
         np.maximum(image, np.float32(AIR), out=image)
-    if not np.isfinite(image).all():
-        raise InputError(f"{path}: has pixels that are not finite; export it again")
     return image
 
 
@@ -99,26 +105,26 @@ def _padding(dataset: Dataset, stored: Any, image: FloatArray) -> BoolArray:
 
 def _reason(path: Path, error: Exception) -> str:
     """The sentence for pixels that cannot be decoded."""
-    import pydicom
-
-    syntax = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[]).file_meta.get(
-        "TransferSyntaxUID"
-    )
-    if syntax is not None and syntax.is_compressed and not _has_decoder(syntax):
-        return (
-            f"{path}: is compressed as {syntax.name}, which cannot be read; export the series "
-            "uncompressed"
-        )
+    syntax = _unreadable_syntax(path)
+    if syntax is not None:
+        return f"{path}: is compressed as {syntax}, which cannot be read; export it uncompressed"
     return (
         f"{path}: its pixels cannot be read, the file is truncated or damaged; copy or export it "
         f"again ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
     )
 
 
-def _has_decoder(syntax: Any) -> bool:
+def _unreadable_syntax(path: Path) -> str | None:
+    """Name of the file's transfer syntax if no decoder knows it."""
+    import pydicom
     from pydicom.pixels.decoders.base import get_decoder
 
+    meta = pydicom.filereader.read_file_meta_info(path)
+    syntax = meta.get("TransferSyntaxUID")
+    if not isinstance(syntax, pydicom.uid.UID) or not syntax.is_transfer_syntax:
+        return None
     try:
-        return bool(get_decoder(syntax).is_available)
+        known = bool(get_decoder(syntax).is_available)
     except NotImplementedError:
-        return False
+        known = False
+    return None if known else str(syntax.name)

@@ -192,8 +192,8 @@ def _check_hounsfield(path: Path, image: FloatArray) -> list[str]:
         raise InputError(f"{path}: every voxel is {low:g}; write the scan again")
     if high <= 1:
         raise InputError(
-            f"{path}: values from {low:g} to {high:g} are not HU (was it normalised?); give the scan in "
-            "HU"
+            f"{path}: values from {low:g} to {high:g} are not HU (was it normalised?); give "
+            "the scan in HU"
         )
     if low > -200:
         return [
