@@ -1,16 +1,22 @@
-"""What of a scan is shown, and which way up: the reading order of a radiologist."""
+"""The parts of a scan's picture: which way up, which slices, and how they are drawn."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import permutations
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from crossdl.types import FloatArray, Grid
+from crossdl.anatomy import Anatomy
+from crossdl.types import FloatArray, Grid, LabelArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
+Extent = tuple[float, float, float, float]
 
 COLOURS = ("#D55E00", "#CC79A7", "#56B4E9", "#009E73", "#E69F00", "#0072B2", "#F0E442")
 """Okabe and Ito's palette, distinct to colour-blind readers; one colour per type."""
@@ -117,3 +123,115 @@ def body_box(array: FloatArray, threshold: float, margin: int) -> tuple[slice, s
     d, h, w = ndimage.find_objects(parts)[largest - 1]
     rows, columns = (slice(max(0, s.start * step - margin), s.stop * step + margin) for s in (h, w))
     return d, rows, columns
+
+
+def draw_ct(ax: Axes, ct: FloatArray, anatomy: Anatomy, mm: Extent) -> None:
+    """Draws one slice in the anatomy's window with orientation marks.
+
+    Args:
+        ax: Where.
+        ct: ``(H, W)`` HU, canonical.
+        anatomy: Its window.
+        mm: Left, right, bottom and top of the picture.
+    """
+    from matplotlib.patheffects import withStroke
+
+    window = anatomy.window
+    ax.imshow(
+        ct, cmap="gray", vmin=window.low, vmax=window.high, extent=mm, interpolation="bilinear"
+    )
+    outline = [withStroke(linewidth=1.5, foreground="black")]
+    marks = {"R": (0.035, 0.5), "L": (0.96, 0.5), "A": (0.5, 0.97), "P": (0.5, 0.03)}
+    for letter, (x, y) in marks.items():
+        ax.text(
+            x, y, letter, transform=ax.transAxes, color="white", fontsize=9, fontweight="bold",
+            ha="center", va="center", path_effects=outline,
+        )  # fmt: skip
+
+
+def draw_findings(
+    ax: Axes,
+    labels: LabelArray,
+    maps: FloatArray,
+    anatomy: Anatomy,
+    mm: Extent,
+    threshold: float,
+) -> None:
+    """Draws region outlines and the heat maps over one slice.
+
+    Args:
+        ax: Where.
+        labels: ``(H, W)`` region labels, 0 is none.
+        maps: ``(M, H, W)`` in [0, 1].
+        anatomy: Its parts give the outlines' colours.
+        mm: Left, right, bottom and top of the picture.
+        threshold: Probabilities below it stay uncoloured.
+    """
+    from matplotlib.colors import to_rgb
+
+    (height, width), (_, right, bottom, _) = labels.shape, mm
+    x = (np.arange(width) + 0.5) * right / width
+    y = (np.arange(height) + 0.5) * bottom / height
+    for value in np.unique(labels[labels > 0]):
+        colour = _part_colour(anatomy, int(value) - 1)
+        ax.contour(x, y, labels == value, levels=[0.5], colors=colour, linewidths=0.7)
+    for kind, probability in enumerate(maps):
+        if probability.max() < threshold:
+            continue
+        colour = COLOURS[kind % len(COLOURS)]
+        rgba = np.empty((height, width, 4), dtype=np.float32)
+        rgba[..., :3] = to_rgb(colour)
+        rgba[..., 3] = _opacity(probability, threshold)
+        ax.imshow(rgba, extent=mm, interpolation="nearest")
+        if probability.min() < threshold:
+            ax.contour(x, y, probability, levels=[threshold], colors=colour, linewidths=1.2)
+
+
+def _opacity(probability: npt.NDArray[Any], threshold: float) -> npt.NDArray[Any]:
+    """0 below the threshold, from there rising to 0.75 at probability 1; tissue stays visible."""
+    rising = 0.15 + 0.6 * (probability - threshold) / (1 - threshold)
+    return np.where(probability >= threshold, rising, 0.0)
+
+
+def _part_colour(anatomy: Anatomy, region: int) -> str:
+    part = anatomy.parts.index(anatomy.regions[region].part)
+    return PALE_COLOURS[part % len(PALE_COLOURS)]
+
+
+def draw_legend(
+    figure: Any,
+    anatomy: Anatomy,
+    scores: Sequence[float],
+    threshold: float,
+    shown: npt.NDArray[np.uint8],
+) -> None:
+    """A colour bar with the scan score per type, the region colours, and the warning."""
+    from matplotlib.colors import to_rgb
+    from matplotlib.lines import Line2D
+
+    bars = figure.subplots(1, anatomy.n_types, squeeze=False)[0]
+    ramp = np.linspace(0, 1, 201)
+    alpha = _opacity(ramp, threshold)[:, None]
+    for kind, ax, score, index in zip(
+        anatomy.types, bars, scores, range(anatomy.n_types), strict=True
+    ):
+        colour = np.array(to_rgb(COLOURS[index % len(COLOURS)]))
+        shade = alpha * colour + (1 - alpha) * 0.35  # as over grey tissue
+        ax.imshow(shade[None], extent=(0, 1, 0, 1), aspect=0.07)
+        ax.set_yticks([])
+        ax.set_xticks([0, threshold, 1], ["0", f"{threshold:g}", "1"], fontsize=8)
+        ax.set_title(f"{kind.title}\nscan score {score:.2f}", fontsize=9)
+    parts: dict[str, Any] = {}
+    for value in shown[shown > 0]:
+        region = anatomy.regions[int(value) - 1]
+        line = Line2D([], [], color=_part_colour(anatomy, int(value) - 1), linewidth=3)
+        parts.setdefault(region.part_title, line)
+    if parts:
+        figure.legend(
+            parts.values(), parts.keys(), loc="outside lower center", ncols=min(9, len(parts)),
+            fontsize=8, frameon=False, columnspacing=1.2, handlelength=1.2,
+            title="Regions (outlines). Colours start at the marked probability; R = the "
+            "patient's right. Not for clinical use.", title_fontsize=8,
+        )  # fmt: skip
+    else:
+        figure.supxlabel("R = the patient's right. Not for clinical use.", fontsize=8)
