@@ -20,7 +20,8 @@ from crossdl.types import AbnormalityMatrix, SentenceLabels
 if TYPE_CHECKING:
     from crossdl.interfaces import ReportDiscretizer
 
-_COLON = r"[ \t]*[:：]"
+_CLOSING = r"[ \t]*(?:[】\]][ \t]*[:：]?|[:：]|(?=\r?\n))"
+"""What makes a word at the start of a line or sentence a header."""
 
 
 def split_findings(text: str, anatomy: Anatomy) -> list[str]:
@@ -34,7 +35,7 @@ def split_findings(text: str, anatomy: Anatomy) -> list[str]:
         lexicon for lexicon in anatomy.lexicon.values() if any_of([lexicon.detect]).search(text)
     )
     if not lexicons:
-        return [text.strip()] if text.strip() else []
+        return [text.strip()] if any(character.isalpha() for character in text) else []
     breaks = any_of(p for lexicon in lexicons for p in lexicon.sentence_breaks)
     before = [re.compile(p, re.IGNORECASE) for lexicon in lexicons for p in lexicon.split_before]
     markers = re.compile(
@@ -47,7 +48,7 @@ def split_findings(text: str, anatomy: Anatomy) -> list[str]:
             piece = part[start:end].strip(" \t\r\n,，.、")
             piece = markers.sub("", piece, count=1) if markers.match(piece) else piece
             piece = " ".join(piece.split()).strip(" ,，.、")
-            if any(character.isalnum() for character in piece):
+            if any(character.isalpha() for character in piece):
                 sentences.append(piece)
     return sentences
 
@@ -154,10 +155,9 @@ def _findings_section(text: str, lexicons: tuple[Lexicon, ...]) -> str:
 @lru_cache(maxsize=8)
 def _headers(sections: tuple[tuple[str, tuple[str, ...]], ...]) -> re.Pattern[str]:
     groups = "|".join(
-        rf"(?P<{name}>(?:{'|'.join(patterns) or '(?!)'})(?:{_COLON}|[ \t]*(?=\r?\n)))"
-        for name, patterns in sections
+        rf"(?P<{name}>(?:{'|'.join(patterns) or '(?!)'}){_CLOSING})" for name, patterns in sections
     )
-    return re.compile(rf"(?:^|[\n.,;。；，、【\[])[ \t]*(?:{groups})[】\]]?", re.IGNORECASE)
+    return re.compile(rf"(?:^|[\n.,;。；，、])[ \t]*[【\[]?(?:{groups})", re.IGNORECASE)
 
 
 def _header_pattern(lexicons: Iterable[Lexicon]) -> re.Pattern[str]:

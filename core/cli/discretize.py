@@ -100,7 +100,7 @@ def _entries(
 
     starts: Any = range(0, len(rows), CHUNK)
     if len(starts) > 1:
-        starts = track(starts, "labelling (256 rows a step)")
+        starts = track(starts, f"labelling, {CHUNK} rows a step")
     for start in starts:
         chunk = rows[start : start + CHUNK]
         texts = [row.text for row in chunk if row.kind == "sentence"]

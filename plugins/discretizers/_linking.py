@@ -54,8 +54,9 @@ class Run:
 
     @property
     def words(self) -> frozenset[int]:
-        """Types admitted by any compartment word of what the run states."""
-        return frozenset().union(*(t for f, t in self.compartments.items() if f.positive))
+        """Types admitted by compartment words of findings that leave a choice."""
+        chosen = [t for f, t in self.compartments.items() if f.positive and f.open]
+        return frozenset().union(*chosen)
 
     @property
     def named(self) -> frozenset[int]:

@@ -75,6 +75,11 @@ class Seen(Span):
         """Whether it states a type."""
         return bool(self.types) and not self.denied
 
+    @property
+    def open(self) -> bool:
+        """Whether it leaves a choice between types."""
+        return any(len(group) > 1 for group in self.types)
+
 
 @dataclass
 class Item:
