@@ -60,7 +60,13 @@ def write_prediction(
     for name, map_ in zip(anatomy.type_names, heat, strict=True):
         write_volume(folder / f"abnormality_{name}.nii.gz", map_, volume.grid)
     figure = overlay_figure(
-        volume.array, labels, heat, anatomy, title=volume.name, grid=volume.grid
+        volume.array,
+        labels,
+        heat,
+        anatomy,
+        title=volume.name,
+        grid=volume.grid,
+        scores=prediction.scan_scores.tolist(),
     )
     with replacing(folder / "overlay.png") as working:
         figure.savefig(working, dpi=110, metadata={"Software": None})

@@ -236,7 +236,9 @@ class _Pipeline:
             for record in track(records, "predicting"):
                 truth, source = self._truth(record)
                 if truth is None:
-                    self._fail(record.scan_id, "predict", "no gold labels and no report to score by")
+                    self._fail(
+                        record.scan_id, "predict", "no gold labels and no report to score by"
+                    )
                     continue
                 try:
                     volume = self.cohort.volume(record)
@@ -285,7 +287,13 @@ class _Pipeline:
             labels = region_labels(maps_on(prediction.region_maps, prediction.grid, volume.grid))
             heat = maps_on(prediction.abnormality_maps, prediction.grid, volume.grid)
             figure = overlay_figure(
-                volume.array, labels, heat, self.anatomy, title=volume.name, grid=volume.grid
+                volume.array,
+                labels,
+                heat,
+                self.anatomy,
+                title=volume.name,
+                grid=volume.grid,
+                scores=prediction.scan_scores.tolist(),
             )
             with replacing(self.run.path / "figures" / f"example_{index + 1}.png") as working:
                 figure.savefig(working, dpi=90, metadata={"Software": None})
@@ -293,7 +301,13 @@ class _Pipeline:
     def report(self, name: str) -> RunResult:
         """Measures what ``predictions.jsonl`` holds and writes metrics, figures and summary."""
         from crossdl.figures import training_curves
-        from crossdl.summary import metrics_json, results_table, save_figures, write_summary
+        from crossdl.summary import (
+            cohort_flow,
+            metrics_json,
+            results_table,
+            save_figures,
+            write_summary,
+        )
 
         path = self.run.path
         text = (path / "predictions.jsonl").read_text(encoding="utf-8")
@@ -322,6 +336,7 @@ class _Pipeline:
             truth_source=", ".join(sorted({line["truth_source"] for line in lines})),
             failures=failures,
             fit=fit,
+            flow=cohort_flow(self.records, failures),
         )
         write_json(path / "metrics.json", metrics_json(evaluations))
         return RunResult(results_table(evaluations, self.anatomy), failures, summary)
