@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from crossdl.testing import contract_tests
 
@@ -24,9 +27,29 @@ def nifti(folder: Path) -> dict[str, Any]:
     return {"folder": folder}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Simulated scans stay out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CROSSDL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+TINY_PHANTOM = {
+    "patients": {"train": 2, "valid": 1, "test": 1},
+    "matrix": 64,
+    "spacing_mm": [3.5, 3.6],
+    "thickness_mm": [9.0, 10.0],
+    "slices": [14, 16],
+    "repeat_rate": 0.5,
+}
+TINY_NET = {"volume_shape": [16, 32, 32], "epochs": 2, "precision": "32"}
+
 test_contract = contract_tests(
     configs={
         "cohort/nifti": nifti,
+        "cohort/phantom": TINY_PHANTOM,
         "segmenter/elastix": {"preset": "fast", "working_shape": [24, 48, 48]},
+        "analyzer/unet": {**TINY_NET, "levels": 3, "base_filters": 2},
     }
 )
