@@ -1,0 +1,1 @@
+"""Networks and the operations on their maps; imported only where torch is needed."""

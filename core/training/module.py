@@ -1,0 +1,203 @@
+"""One training step of a map network on weak labels: E4, E8 and E9 over all output scales."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from crossdl.errors import CrossDLError
+from crossdl.networks.maps import MapNetwork
+from crossdl.training import losses
+from crossdl.training.config import NetworkConfig
+from crossdl.training.data import Batch, Statistics
+
+if TYPE_CHECKING:
+    from crossdl.interfaces import MILPooling
+
+MONITOR = "valid/region"
+"""Validation region MIL loss (E8): chooses the best epoch."""
+
+_STATE = "crossdl"
+
+
+class Terms(NamedTuple):
+    """The losses of one batch, averaged over the output scales.
+
+    Attributes:
+        segmentation: E4.
+        region: E8.
+        scan: E9.
+        segmented: Scans that entered E4.
+        labelled: Scans that entered E8.
+        scans: Scans that entered E9.
+    """
+
+    segmentation: Tensor
+    region: Tensor
+    scan: Tensor
+    segmented: int
+    labelled: int
+    scans: int
+
+
+class RegionMILModule(LightningModule):
+    """Trains a network and, where it has parameters, its pooling.
+
+    The total loss is λ·E4 + E8 + α·E9. The best weights so far are part of the state, so that one
+    checkpoint file holds all there is.
+
+    Attributes:
+        history: Named losses per finished epoch.
+        best: Tensors of the best epoch, by name.
+    """
+
+    def __init__(
+        self,
+        network: MapNetwork,
+        pooling: MILPooling[Any],
+        config: NetworkConfig,
+        statistics: Statistics,
+        seed: int,
+        fingerprint: str,
+    ) -> None:
+        """Ties network, pooling and settings together."""
+        super().__init__()
+        self.network = network
+        self.pooling = pooling
+        self.learned = pooling.learned()
+        self.config = config
+        self.statistics = statistics
+        self.seed = seed
+        self.fingerprint = fingerprint
+        self.dice = losses.dice_loss()
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] = {}
+        weights = losses.class_weights(statistics.frequencies, config.weight_epsilon)
+        self.weights: Tensor
+        self.register_buffer("weights", torch.from_numpy(weights), persistent=False)
+
+    @property
+    def best_epoch(self) -> int:
+        """0-based epoch with the lowest validation E8, the first of equals."""
+        values = [entry[MONITOR] for entry in self.history]
+        return values.index(min(values))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the epochs are used up, or patience is."""
+        done = len(self.history)
+        if done == 0:
+            return False
+        return done >= self.config.epochs or done - 1 - self.best_epoch >= self.config.patience
+
+    def terms(self, batch: Batch) -> Terms:
+        """Losses of a batch."""
+        image = (batch.image.float() - self.statistics.mean) / self.statistics.std
+        outputs = self.network(image)
+        with torch.autocast(image.device.type, enabled=False):
+            return self._terms(batch, [self.network.probabilities(o) for o in outputs])
+
+    def _terms(self, batch: Batch, maps: Sequence[tuple[Tensor, Tensor]]) -> Terms:
+        factors = [batch.regions.shape[1] // s.shape[2] for s, _ in maps]
+        targets = losses.region_targets(batch.regions, maps[-1][0].shape[1], factors)
+        found: dict[str, list[Tensor]] = {"segmentation": [], "region": [], "scan": []}
+        coarser = None
+        for (s, d), target in zip(maps, targets, strict=True):
+            if coarser is not None:
+                coarser = torch.nn.functional.interpolate(coarser, s.shape[2:], mode="nearest")
+            bags = self.pooling(s, d, coarser)
+            found["segmentation"].append(losses.segmentation_loss(self.dice, s, target))
+            found["region"].append(losses.region_loss(bags, batch.matrix, self.weights))
+            found["scan"].append(losses.scan_loss(d, batch.matrix))
+            coarser = d.detach()
+        return Terms(
+            **{name: torch.stack(values).mean() for name, values in found.items()},
+            segmented=int(batch.regions.flatten(1).any(dim=1).sum()),
+            labelled=int(losses.has_region_labels(batch.matrix).sum()),
+            scans=len(batch.matrix),
+        )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """λ·E4 + E8 + α·E9 of a batch."""
+        terms = self.terms(batch)
+        total = self._lambda() * terms.segmentation + terms.region + self.config.alpha * terms.scan
+        self._note("train", terms)
+        self.log("train/loss", total.detach(), on_epoch=True, on_step=False, batch_size=terms.scans)
+        for name in ("segmentation", "region", "scan"):
+            self.log(name, getattr(terms, name).detach(), prog_bar=True, logger=False)
+        return total
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Notes the losses of a batch."""
+        self._note("valid", self.terms(batch))
+
+    def _note(self, split: str, terms: Terms) -> None:
+        """Logs each term as a mean over the scans that entered it."""
+        counts = (terms.segmented, terms.labelled, terms.scans)
+        for name, count in zip(("segmentation", "region", "scan"), counts, strict=True):
+            if count:
+                value = getattr(terms, name).detach()
+                self.log(f"{split}/{name}", value, on_step=False, on_epoch=True, batch_size=count)
+
+    def _lambda(self) -> float:
+        return losses.lambda_at(
+            self.current_epoch, self.config.lambda_start, self.config.lambda_floor
+        )
+
+    def configure_optimizers(self) -> Any:
+        """Adam; the learning rate halves every epoch from ``halve_from_epoch`` on."""
+        config = self.config
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        optimizer = torch.optim.Adam(parameters, lr=config.learning_rate)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda epoch: 0.5 ** max(0, epoch + 2 - config.halve_from_epoch)
+        )
+        return [optimizer], [scheduler]
+
+    def on_train_epoch_start(self) -> None:
+        """Seeds torch for networks that draw random numbers, such as by dropout."""
+        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
+
+    def on_train_epoch_end(self) -> None:
+        """Keeps the epoch's losses, and the weights if they are the best.
+
+        Raises:
+            CrossDLError: A loss is not finite.
+        """
+        metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if "/" in k}
+        bad = [name for name, value in metrics.items() if not math.isfinite(value)]
+        if bad:
+            raise CrossDLError(
+                f"training diverged in epoch {self.current_epoch + 1}: {', '.join(bad)} is not "
+                "finite; lower learning_rate"
+            )
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.history.append({**metrics, "lambda": self._lambda(), "learning_rate": float(rate)})
+        if self.best_epoch == len(self.history) - 1:
+            self.best = {k: v.detach().cpu().clone() for k, v in self.state_dict().items()}
+        if self.finished:
+            self.trainer.should_stop = True
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds history, best weights and what the training belongs to."""
+        checkpoint[_STATE] = {
+            "history": self.history,
+            "best": self.best,
+            "fingerprint": self.fingerprint,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes them back."""
+        state = checkpoint[_STATE]
+        self.history, self.best = list(state["history"]), dict(state["best"])
+
+    @staticmethod
+    def owner(checkpoint: dict[str, Any]) -> str | None:
+        """Fingerprint of the training that wrote a checkpoint."""
+        found = checkpoint.get(_STATE, {}).get("fingerprint")
+        return None if found is None else str(found)
