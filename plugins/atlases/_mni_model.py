@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crossdl.anatomy import Anatomy
 from crossdl.cache import stored
 from crossdl.plugins.atlases._mni_sources import source_versions, symmetric_grid
 from crossdl.types import BoolArray, FloatArray, Grid, LabelArray
 
-VERSION = 1
+VERSION = 3
 """Raised whenever the code of this model changes what it builds."""
 
 _ARRAYS = ("hu", "labels", "grey", "white", "inside")
@@ -97,6 +98,12 @@ def _build(target: Path, anatomy: Anatomy, data: Mapping[str, Any], spacing_mm: 
     cavity = find_cavity(sources, data, spacing_mm)
     labels = draw_regions(sources, cavity, data, anatomy, spacing_mm)
     hu = draw_head(sources, cavity, data, spacing_mm)
-    arrays = (hu, labels, sources.grey, sources.white, cavity.inside)
+    arrays: tuple[npt.NDArray[Any], ...] = (
+        hu,
+        labels,
+        sources.grey,
+        sources.white,
+        cavity.inside,
+    )
     for name, array in zip(_ARRAYS, arrays, strict=True):
         np.save(target / f"{name}.npy", array, allow_pickle=False)

@@ -65,7 +65,9 @@ def eroded(mask: BoolArray, radius_mm: float, spacing_mm: float) -> BoolArray:
 
 def closed(mask: BoolArray, radius_mm: float, spacing_mm: float) -> BoolArray:
     """The mask with gaps narrower than twice the radius filled."""
-    return eroded(within(mask, radius_mm, spacing_mm), radius_mm, spacing_mm) | mask
+    n = int(radius_mm / spacing_mm) + 2
+    wide = within(np.pad(mask, n), radius_mm, spacing_mm)
+    return eroded(wide, radius_mm, spacing_mm)[n:-n, n:-n, n:-n] | mask
 
 
 def find_cavity(sources: Sources, data: Mapping[str, Any], spacing_mm: float) -> Cavity:
@@ -83,6 +85,7 @@ def find_cavity(sources: Sources, data: Mapping[str, Any], spacing_mm: float) ->
     stem = (radius < 1.0) & (z < line[-1, 0]) & (tissue | below)
     canal = (radius < 1.6) & (z < line[0, 0] + 10.0)
     smooth = brain | (closed(brain, 14.0, spacing_mm) & (z > -8.0))
+    smooth |= closed(brain & (z > 20.0), 45.0, spacing_mm) & (z > 34.0)
     inside = within(smooth, data["layers"]["fluid"], spacing_mm)
     inside = ndimage.gaussian_filter(inside.astype(np.float32), 3.0 / spacing_mm) > 0.45
     inside = inside | brain | canal

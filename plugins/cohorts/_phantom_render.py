@@ -1,0 +1,155 @@
+"""One phantom scan from its seed: volume, regions and lesion masks on the scan's grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crossdl.anatomy import Anatomy
+from crossdl.plugins.atlases._mni_head import AIR_HU
+from crossdl.plugins.cohorts._phantom_head import (
+    Space,
+    make_body,
+    make_pose,
+    model_index,
+    nearest,
+    sample,
+)
+from crossdl.plugins.cohorts._phantom_lesions import Canvas, Painter, Seat, possible_voxels
+from crossdl.plugins.cohorts._phantom_truth import without_specks
+from crossdl.types import BoolArray, FloatArray, Grid, LabelArray
+
+PARTS = 2
+"""Thinner slices that are averaged into one, as a scanner's collimation does."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a scan is made of, besides its seed.
+
+    Attributes:
+        matrix: Voxels along H and W.
+        spacing_mm: Range of the voxel edge in the slice.
+        thickness_mm: Range of the slice thickness, equal to the slice distance.
+        slices: Fewest and most slices.
+        positive_rate: Share of scans with lesions.
+        max_lesions: Most lesions planted in a scan.
+        noise_hu: Range of the standard deviation of noise.
+        deformation: Strength of the individual shape; 1 is usual.
+        calcification_rate: Share of lesion-free scans with a harmless calcification.
+    """
+
+    matrix: int
+    spacing_mm: tuple[float, float]
+    thickness_mm: tuple[float, float]
+    slices: tuple[int, int]
+    positive_rate: float
+    max_lesions: int
+    noise_hu: tuple[float, float]
+    deformation: float
+    calcification_rate: float
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """One finished scan.
+
+    Attributes:
+        hu: ``(D, H, W)`` int16.
+        labels: ``(D, H, W)`` true regions.
+        masks: ``(M, D, H, W)`` lesions by type.
+        grid: Where the voxels are.
+        calcified: Whether it has a harmless calcification.
+        seats: For each type name with lesions outside all regions, where most of that is.
+    """
+
+    hu: np.ndarray[tuple[int, ...], np.dtype[np.int16]]
+    labels: LabelArray
+    masks: BoolArray
+    grid: Grid
+    calcified: bool
+    seats: dict[str, Seat]
+
+
+def render(
+    space: Space,
+    painter: Painter,
+    anatomy: Anatomy,
+    recipe: Recipe,
+    patient: np.random.Generator,
+    scan: np.random.Generator,
+) -> Rendered:
+    """Renders one scan.
+
+    Args:
+        space: The head model.
+        painter: Paints lesions on it.
+        anatomy: Regions and types.
+        recipe: Ranges of everything drawn.
+        patient: Generator of what stays the same between a patient's scans.
+        scan: Generator of everything else.
+    """
+    body = make_body(patient, recipe.deformation)
+    hu = space.normal_hu(patient)
+    canvas = Canvas(hu, np.zeros(hu.shape, dtype=np.uint8))
+    positive = scan.random() < recipe.positive_rate
+    calcified = False
+    if positive:
+        for _ in range(int(scan.integers(1, recipe.max_lesions + 1))):
+            painter.paint(canvas, painter.plan(scan), scan)
+    elif scan.random() < recipe.calcification_rate:
+        calcified = True
+        painter.calcify(canvas, scan)
+    pose = make_pose(
+        scan,
+        recipe.matrix,
+        float(scan.uniform(*recipe.spacing_mm)),
+        float(scan.uniform(*recipe.thickness_mm)),
+        recipe.slices,
+        body,
+    )
+    index = model_index(space, body, pose, PARTS)
+    count = pose.grid.shape[0]
+    thin = sample(canvas.hu, index, AIR_HU)
+    image = thin.reshape(count, PARTS, *thin.shape[1:]).mean(axis=1)
+    centres = index.reshape(3, count, PARTS, *thin.shape[1:]).mean(axis=2)
+    labels = nearest(space.model.labels, centres)
+    seats: dict[str, Seat] = {}
+    masks = np.zeros((anatomy.n_types, *pose.grid.shape), dtype=np.bool_)
+    if positive:
+        bits = nearest(canvas.types, index).reshape(count, PARTS, *thin.shape[1:])
+        voxel_ml = float(np.prod(pose.grid.spacing)) / 1000.0
+        for j in range(anatomy.n_types):
+            share = ((bits >> j) & 1).sum(axis=1)
+            mask = (share * 2 >= PARTS) & possible_voxels(anatomy, labels, j)
+            masks[j] = without_specks(mask, voxel_ml)
+            outside = masks[j] & (labels == 0)
+            if outside.any():
+                seats[anatomy.type_names[j]] = painter.seat(centres[:, outside])
+    _add_holder(image, pose.grid, scan)
+    image += _noise(image.shape, float(scan.uniform(*recipe.noise_hu)), scan)
+    whole = np.rint(image.clip(AIR_HU - 24.0, 3071.0)).astype(np.int16)
+    return Rendered(whole, labels, masks, pose.grid, calcified, seats)
+
+
+def _add_holder(image: FloatArray, grid: Grid, rng: np.random.Generator) -> None:
+    """The head holder: a thin shell behind the head, the same in every slice."""
+    _, h, w = grid.spacing
+    y = (np.arange(image.shape[1]) - (image.shape[1] - 1) / 2)[:, None] * h
+    x = (np.arange(image.shape[2]) - (image.shape[2] - 1) / 2)[None, :] * w
+    half = min(abs(float(y[0, 0])), abs(float(x[0, 0])))
+    radius = np.sqrt(x**2 + (y + 8.0) ** 2)
+    shell = (np.abs(radius - rng.uniform(0.97, 1.06) * half) < 1.8) & (y > 0.35 * half)
+    air = image < -800.0
+    image[shell[None] & air] = rng.uniform(-150.0, 100.0)
+
+
+def _noise(shape: tuple[int, ...], sd: float, rng: np.random.Generator) -> FloatArray:
+    """Noise correlated over neighbouring voxels of a slice."""
+    from scipy import ndimage
+
+    noise = rng.standard_normal(shape, dtype=np.float32)
+    noise = ndimage.gaussian_filter1d(noise, 0.6, axis=1)
+    noise = ndimage.gaussian_filter1d(noise, 0.6, axis=2)
+    return np.asarray(noise * np.float32(sd / 0.50), dtype=np.float32)

@@ -1,0 +1,242 @@
+"""Simulated head CTs with lesions, reports and exact truth: the built-in cohort."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from crossdl.cache import digest, location, stored
+from crossdl.config import ComponentConfig
+from crossdl.files import write_json
+from crossdl.interfaces import CohortSource
+from crossdl.plugins.atlases._mni_model import HeadModel, head_model
+from crossdl.plugins.cohorts._phantom_head import Space
+from crossdl.plugins.cohorts._phantom_lesions import Painter, Seat
+from crossdl.plugins.cohorts._phantom_render import Recipe, Rendered, render
+from crossdl.plugins.cohorts._phantom_text import write_findings
+from crossdl.plugins.cohorts._phantom_truth import gold_matrix
+from crossdl.progress import track
+from crossdl.types import SPLITS, BoolArray, Grid, RegionMap, ScanRecord, Split, Volume
+
+VERSION = 1
+"""Raised whenever the code changes what a seed gives."""
+
+_MODEL_MM = 2.0
+Range = tuple[float, float]
+
+
+class Patients(BaseModel):
+    """Number of patients in each split."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train: int = Field(default=96, ge=1, description="patients to train on")
+    valid: int = Field(default=24, ge=1, description="patients to choose the best epoch by")
+    test: int = Field(default=48, ge=1, description="patients to evaluate on")
+
+
+class PhantomConfig(ComponentConfig):
+    """Configuration of :class:`Phantom`. A range is a pair of least and greatest value."""
+
+    kind: Literal["phantom"] = "phantom"
+    patients: Patients = Field(Patients(), description="number of patients by split")
+    seed: int = Field(0, ge=0, lt=2**31, description="another seed gives other patients")
+    language: Literal["zh", "en", "mixed"] = Field("mixed", description="language of the reports")
+    matrix: int = Field(192, ge=32, le=512, description="voxels along a row and a column")
+    spacing_mm: Range = Field((1.15, 1.3), description="voxel edge within a slice, mm")
+    thickness_mm: Range = Field((4.0, 5.0), description="slice thickness and distance, mm")
+    slices: tuple[int, int] = Field((28, 40), description="fewest and most slices")
+    positive_rate: float = Field(0.65, ge=0, le=1, description="share of scans with lesions")
+    max_lesions: int = Field(3, ge=1, le=8, description="most lesions planted in one scan")
+    noise_hu: Range = Field((1.5, 4.5), description="standard deviation of noise, HU")
+    deformation: float = Field(1.0, ge=0, le=2, description="strength of the individual shape")
+    calcification_rate: float = Field(
+        0.3, ge=0, le=1, description="share of lesion-free scans with a harmless calcification"
+    )
+    repeat_rate: float = Field(0.1, ge=0, le=1, description="share of patients scanned twice")
+    vague_rate: float = Field(
+        0.03, ge=0, le=1, description="chance that a sentence names only a hemisphere"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> PhantomConfig:
+        for name in ("spacing_mm", "thickness_mm", "slices", "noise_hu"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"{name}: must be two positive numbers, the smaller one first")
+        return self
+
+
+class Phantom(CohortSource[PhantomConfig]):
+    """CT-like heads of simulated patients with the four lesion types in known regions.
+
+    Every scan is made from its own seed, so it depends on neither the number nor the order of
+    the others. Truth is measured on the voxels of the scan, and the report is written from it.
+    Rendered scans are kept in the cache.
+    """
+
+    def records(self) -> Sequence[ScanRecord]:
+        """All scans; those that are not in the cache are rendered, two at a time."""
+        plans = self._plans
+        missing = [p for p in plans if not location("phantom", self._key(p)).is_dir()]
+        if missing:
+            _ = self._painter
+            with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+                for _ in track(
+                    pool.map(self._folder, missing), "Simulating scans", total=len(missing)
+                ):
+                    pass
+        return [self._record(plan) for plan in plans]
+
+    def volume(self, record: ScanRecord) -> Volume:
+        """The simulated scan, ``(D, H, W)`` in whole HU."""
+        folder = self._folder(self._plan_of(record))
+        hu = np.load(folder / "hu.npy", allow_pickle=False)
+        return Volume(hu.astype(np.float32), self._grid(folder), name=record.scan_id)
+
+    def fingerprint(self, record: ScanRecord) -> str:
+        """Digest of everything the scan is made from."""
+        return digest(self._key(self._plan_of(record)))
+
+    def voxel_truth(self, record: ScanRecord) -> BoolArray:
+        """Lesion masks ``(M, D, H, W)``."""
+        with np.load(self._folder(self._plan_of(record)) / "truth.npz", allow_pickle=False) as file:
+            shape = tuple(int(n) for n in file["shape"])
+            bits = np.unpackbits(file["masks"], count=int(np.prod(shape)))
+        return bits.reshape(shape).astype(np.bool_)
+
+    def region_truth(self, record: ScanRecord) -> RegionMap:
+        """The regions that the head model has at the scan's voxels."""
+        folder = self._folder(self._plan_of(record))
+        with np.load(folder / "truth.npz", allow_pickle=False) as file:
+            return RegionMap(file["labels"], self._grid(folder))
+
+    @cached_property
+    def _plans(self) -> list[tuple[str, str, Split, int, int]]:
+        """``(scan_id, patient_id, split, number in the split, scan of the patient)``."""
+        plans: list[tuple[str, str, Split, int, int]] = []
+        number = 0
+        for split in SPLITS:
+            for index in range(getattr(self.config.patients, split)):
+                number += 1
+                patient = f"p{number:04d}"
+                plans.append((patient, patient, split, index, 0))
+                if self._rng(split, index, 1, 0).random() < self.config.repeat_rate:
+                    plans.append((f"{patient}b", patient, split, index, 1))
+        return plans
+
+    def _plan_of(self, record: ScanRecord) -> tuple[str, str, Split, int, int]:
+        for plan in self._plans:
+            if plan[0] == record.scan_id:
+                return plan
+        raise KeyError(record.scan_id)
+
+    def _rng(self, split: Split, index: int, purpose: int, scan: int) -> np.random.Generator:
+        entropy = [self.config.seed, SPLITS.index(split), index, purpose, scan]
+        return np.random.default_rng(np.random.SeedSequence(entropy))
+
+    @cached_property
+    def _data(self) -> dict[str, Any]:
+        import tomllib
+
+        text = (files("crossdl") / "plugins" / "cohorts" / "phantom.toml").read_text("utf-8")
+        return tomllib.loads(text)
+
+    @cached_property
+    def _model(self) -> HeadModel:
+        return head_model(self.anatomy, _MODEL_MM)
+
+    @cached_property
+    def _painter(self) -> Painter:
+        below = frozenset(
+            number
+            for number, region in enumerate(self.anatomy.regions, start=1)
+            if region.part in self._data["below"]
+        )
+        return Painter(Space(self._model, below), self.anatomy, self._data)
+
+    @cached_property
+    def _recipe(self) -> Recipe:
+        fields = Recipe.__dataclass_fields__
+        return Recipe(**{name: getattr(self.config, name) for name in fields})
+
+    def _key(self, plan: tuple[str, str, Split, int, int]) -> dict[str, Any]:
+        config = self.config.model_dump(mode="json", exclude={"patients", "repeat_rate"})
+        return {
+            "version": VERSION,
+            "config": config,
+            "head": self._model.fingerprint,
+            "data": digest(self._data),
+            "types": list(self.anatomy.type_names),
+            "impossible": [list(cell) for cell in self.anatomy.impossible],
+            "scan": [plan[2], plan[3], plan[4]],
+        }
+
+    def _folder(self, plan: tuple[str, str, Split, int, int]) -> Path:
+        return stored("phantom", self._key(plan), lambda target: self._make(target, plan))
+
+    def _make(self, target: Path, plan: tuple[str, str, Split, int, int]) -> None:
+        _, _, split, index, number = plan
+        painter = self._painter
+        scan = render(
+            painter.space,
+            painter,
+            self.anatomy,
+            self._recipe,
+            self._rng(split, index, 2, 0),
+            self._rng(split, index, 3, number),
+        )
+        voxel_ml = float(np.prod(scan.grid.spacing)) / 1000.0
+        truth = gold_matrix(scan.masks, scan.labels, self.anatomy, voxel_ml)
+        np.save(target / "hu.npy", scan.hu, allow_pickle=False)
+        np.savez_compressed(
+            target / "truth.npz",
+            labels=scan.labels,
+            masks=np.packbits(scan.masks),
+            shape=np.array(scan.masks.shape),
+        )
+        findings = self._findings(scan, truth, self._rng(split, index, 4, number))
+        write_json(
+            target / "scan.json",
+            {
+                "affine": scan.grid.affine.tolist(),
+                "truth": truth.astype(int).tolist(),
+                "findings": findings,
+            },
+        )
+
+    def _findings(self, scan: Rendered, truth: Any, rng: np.random.Generator) -> str:
+        language = self.config.language
+        if language == "mixed":
+            language = "zh" if rng.random() < 0.5 else "en"
+        seats: dict[str, Seat] = scan.seats
+        return write_findings(
+            truth,
+            seats,
+            scan.calcified,
+            self.anatomy,
+            self._data,
+            language,
+            rng,
+            self.config.vague_rate,
+        )
+
+    def _record(self, plan: tuple[str, str, Split, int, int]) -> ScanRecord:
+        facts = json.loads((self._folder(plan) / "scan.json").read_text(encoding="utf-8"))
+        truth = np.array(facts["truth"], dtype=np.float32)
+        return ScanRecord(plan[0], plan[1], plan[2], facts["findings"], truth)
+
+    @staticmethod
+    def _grid(folder: Path) -> Grid:
+        facts = json.loads((folder / "scan.json").read_text(encoding="utf-8"))
+        shape = np.load(folder / "hu.npy", mmap_mode="r", allow_pickle=False).shape
+        return Grid((shape[0], shape[1], shape[2]), np.array(facts["affine"]))
