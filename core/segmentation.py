@@ -17,6 +17,7 @@ from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -147,7 +148,7 @@ def read_regions(folder: Path) -> RegionMap:
         quality = json.loads((folder / "quality.json").read_text(encoding="utf-8"))
         grid = Grid(labels.shape, affine)
         return RegionMap(labels, grid, Quality(quality["values"], tuple(quality["flags"])))
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise InputError(f"{folder}: the cached regions are damaged; remove it") from error
 
 

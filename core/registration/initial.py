@@ -14,7 +14,10 @@ import numpy as np
 from crossdl.registration.images import grid_of, isotropic_grid, resample
 from crossdl.types import Float64Array, Grid
 
-_SPACING_MM = 6.0
+INITIAL_BLUR_MM = 4.0
+"""Gaussian blur (standard deviation) of patient and template in the first alignment."""
+
+_SPACING_MM = 8.0
 _TILTS = np.deg2rad([-24.0, -12.0, 0.0, 12.0, 24.0])
 _HEIGHTS_MM = (-40.0, -20.0, 0.0, 20.0, 40.0)
 
@@ -52,8 +55,8 @@ def align(fixed: Any, fixed_head: Any, moving: Any, moving_head: Any, pad: float
     """Finds the pose that makes the template most like the patient.
 
     Args:
-        fixed: Windowed patient, SimpleITK float image, axes along S, P, L; ``pad`` outside the
-            scan's field of view is expected to be below every value inside it.
+        fixed: Windowed and blurred patient, SimpleITK float image, axes along S, P, L; below
+            ``pad`` outside the scan's field of view.
         fixed_head: Mask of the patient's head, same axes.
         moving: Windowed template, float, axes along S, P, L.
         moving_head: Mask of the template's head, same axes.
@@ -63,8 +66,8 @@ def align(fixed: Any, fixed_head: Any, moving: Any, moving_head: Any, pad: float
     from scipy.ndimage import map_coordinates
     from scipy.optimize import least_squares
 
-    smooth = sitk.SmoothingRecursiveGaussian(moving, _SPACING_MM / 2)
-    template_grid = isotropic_grid(grid_of(moving), _SPACING_MM / 2)
+    smooth = sitk.SmoothingRecursiveGaussian(moving, INITIAL_BLUR_MM)
+    template_grid = isotropic_grid(grid_of(moving), INITIAL_BLUR_MM)
     template = sitk.GetArrayFromImage(resample(smooth, template_grid, pad))
     span = float(template.max()) - pad
     points, target = _samples(fixed, fixed_head, pad)
@@ -104,7 +107,8 @@ def align(fixed: Any, fixed_head: Any, moving: Any, moving_head: Any, pad: float
     fits = [
         least_squares(
             residual, start, jac=jacobian, x_scale=10 * steps, bounds=bounds, loss="soft_l1",
-            f_scale=0.2, max_nfev=25, xtol=1e-4, ftol=1e-4,
+            f_scale=0.2, max_nfev=25,
+            tr_solver="lsmr", xtol=1e-4, ftol=1e-4,
         )
         for start in starts[:3]
     ]  # fmt: skip
@@ -129,5 +133,10 @@ def _extent(mask: Any) -> tuple[Float64Array, Float64Array]:
     """Lowest and highest corner of a mask with axes along S, P, L, in LPS mm."""
     import SimpleITK as sitk
 
-    world = grid_of(mask).index_to_world(np.argwhere(sitk.GetArrayViewFromImage(mask) > 0))
-    return world.min(axis=0), world.max(axis=0)
+    inside = sitk.GetArrayFromImage(mask) > 0
+    sides = [np.flatnonzero(inside.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    grid = grid_of(mask)
+    return (
+        grid.index_to_world([side[0] for side in sides]),
+        grid.index_to_world([side[-1] for side in sides]),
+    )

@@ -17,7 +17,7 @@ from crossdl.registration.images import (
     thinned,
     to_image,
 )
-from crossdl.registration.initial import Pose, align
+from crossdl.registration.initial import INITIAL_BLUR_MM, Pose, align
 from crossdl.types import Grid, Volume
 
 _MARGIN_MM = 10.0
@@ -71,7 +71,12 @@ class Template:
 
 
 def make_template(
-    atlas: Atlas, *, window: tuple[float, float], tissue_threshold: float, spacing_mm: float = 2.0
+    atlas: Atlas,
+    *,
+    window: tuple[float, float],
+    tissue_threshold: float,
+    blur_mm: float = 0.0,
+    spacing_mm: float = 2.0,
 ) -> Template:
     """Brings an atlas to axes along S, P, L at one spacing, and windows it.
 
@@ -79,14 +84,19 @@ def make_template(
         atlas: Template and regions on any grid.
         window: Lowest and highest HU kept.
         tissue_threshold: HU above which a voxel is body.
+        blur_mm: Standard deviation of a Gaussian that makes a crisp template as soft as thick
+            slices are.
         spacing_mm: Voxel edge of the result.
     """
+    import SimpleITK as sitk
+
     grid = isotropic_grid(atlas.template.grid, spacing_mm)
     image = thinned(_windowed(atlas.template, window), spacing_mm)
     head = resample(head_mask(atlas.template, tissue_threshold), grid, 0, nearest=True)
     labels = to_image(atlas.regions.labels, atlas.regions.grid)
+    image = resample(image, grid, window[0])
     return Template(
-        image=resample(image, grid, window[0]),
+        image=sitk.SmoothingRecursiveGaussian(image, blur_mm) if blur_mm > 0 else image,
         head=head,
         labels=resample(labels, grid, 0, nearest=True),
         window=window,
@@ -113,7 +123,8 @@ def prepare(volume: Volume, template: Template, *, working_shape: tuple[int, int
     low, high = template.window
     patient = thinned(_windowed(volume, template.window))
     head = head_mask(volume, template.tissue_threshold)
-    coarse = resample(patient, grid_of(head), low - 1.0)
+    soft = sitk.DiscreteGaussian(patient, INITIAL_BLUR_MM**2)
+    coarse = resample(soft, grid_of(head), low - 1.0)
     pose = align(coarse, head, template.image, template.head, low)
 
     moved = pose.place(grid_of(template.image))

@@ -52,6 +52,9 @@ class ElastixConfig(ComponentConfig):
     )
     window_low: float = Field(-50.0, description="HU below count as this before registration")
     window_high: float = Field(150.0, description="HU above count as this before registration")
+    template_blur_mm: float = Field(
+        0.0, ge=0, le=10, description="Gaussian blur of the template (standard deviation, mm)"
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="of elastix's random samples")
     threads: int = Field(
         1, ge=1, le=256, description="threads of one registration; results are fixed per number"
@@ -114,6 +117,7 @@ class Elastix(RegionSegmenter[ElastixConfig]):
             RegistrationError: elastix failed; the message has its reason.
         """
         import SimpleITK as sitk
+        from threadpoolctl import threadpool_limits
 
         from crossdl.registration.finish import (
             Limits,
@@ -127,7 +131,8 @@ class Elastix(RegionSegmenter[ElastixConfig]):
 
         started = time.perf_counter()
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(self.config.threads)
-        prepared = prepare(volume, self._template, working_shape=self.config.working_shape)
+        with threadpool_limits(self.config.threads, user_api="blas"):
+            prepared = prepare(volume, self._template, working_shape=self.config.working_shape)
         displacement, metrics = self._run(prepared, volume.name)
         labels = carry_labels(prepared, displacement, volume)
         volumes = region_volumes(labels, volume.grid, self.anatomy)
@@ -173,6 +178,7 @@ class Elastix(RegionSegmenter[ElastixConfig]):
             self._atlas,
             window=(self.config.window_low, self.config.window_high),
             tissue_threshold=self.anatomy.tissue_threshold,
+            blur_mm=self.config.template_blur_mm,
         )
 
     @cached_property
@@ -229,7 +235,10 @@ class Elastix(RegionSegmenter[ElastixConfig]):
                     f"{name}: elastix failed: {_reason(said + str(error))}"
                 ) from error
             field = itk.transformix_deformation_field(
-                _to_itk(prepared.moving), transform, log_to_console=False
+                _to_itk(prepared.moving),
+                transform,
+                log_to_console=False,
+                output_directory=folder,  # it always writes its field to disk as well
             )
             found = re.findall(r"^Final metric value\s*=\s*(\S+)", log.read_text(), re.MULTILINE)
         displacement = np.array(itk.array_view_from_image(field), dtype=np.float32)
