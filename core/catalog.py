@@ -14,8 +14,6 @@ import ast
 import hashlib
 import importlib
 import importlib.util
-import os
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,8 +27,6 @@ from crossdl.errors import CatalogError
 from crossdl.hints import suggest
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
-
     from crossdl.anatomy import Anatomy
     from crossdl.config import ComponentConfig
     from crossdl.interfaces import Component
@@ -88,7 +84,9 @@ class Catalog:
         for folder in plugin_paths:
             for entry in self._folder(folder):
                 self._add(entry)
-        for entry in self._third_party():
+        from crossdl.third_party import find_entries
+
+        for entry in find_entries(self.problems):
             self._add(entry)
 
     def kinds(self, slot: str) -> list[Entry]:
@@ -206,31 +204,6 @@ class Catalog:
                 name = f"crossdl_user_{digest}_{slot}_{path.stem}"
                 yield Entry(slot, path.stem, f"folder {root}", name, path)
 
-    def _third_party(self) -> Iterable[Entry]:
-        allowed = os.environ.get("CROSSDL_PLUGINS")
-        if allowed is not None and not allowed.strip():
-            return
-        from importlib.metadata import entry_points
-
-        points = list(entry_points(group="crossdl"))
-        if not points:
-            return
-        names = None if allowed is None else {n.strip() for n in allowed.split(",")}
-        for point in sorted(points, key=lambda p: (p.dist.name if p.dist else "", p.name)):
-            dist, version = (point.dist.name, point.dist.version) if point.dist else ("?", "?")
-            if names is not None and dist not in names:
-                continue
-            owner = f"{dist} {version}"
-            try:
-                found = _components_of(point, owner)
-            except (Exception, SystemExit) as error:  # a stranger's code may raise anything
-                self.problems.append(
-                    f"plugin {point.name!r} of {owner} is broken and was skipped: "
-                    f"{type(error).__name__}: {error}"
-                )
-                continue
-            yield from found
-
     @staticmethod
     def _import(entry: Entry) -> ModuleType:
         if entry.path is None:
@@ -258,39 +231,6 @@ def default_catalog() -> Catalog:
 
 def _plugin_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("*.py") if not p.stem.startswith("_"))
-
-
-def _components_of(point: EntryPoint, owner: str) -> list[Entry]:
-    """Asks one entry point for its kinds; raises whatever is wrong with it."""
-    import pluggy
-
-    from crossdl import hookspecs
-
-    manager = pluggy.PluginManager("crossdl")
-    manager.add_hookspecs(hookspecs)
-    manager.register(point.load(), name=point.name)
-    manager.check_pending()
-    if not manager.hook.crossdl_components.get_hookimpls():
-        raise CatalogError("it has no function crossdl_components marked with @hookimpl")
-    found: list[Entry] = []
-    for answer in manager.hook.crossdl_components():
-        if not isinstance(answer, Mapping):
-            raise CatalogError("crossdl_components() must return {slot: {kind: reference}}")
-        for slot, kinds in answer.items():
-            if slot not in SLOT_FOLDERS:
-                raise CatalogError(f"there is no slot {slot!r}{suggest(str(slot), SLOT_FOLDERS)}")
-            if not isinstance(kinds, Mapping):
-                raise CatalogError(f"{slot}: must be {{kind: reference}}, not {kinds!r}")
-            found += [_checked(slot, kind, owner, reference) for kind, reference in kinds.items()]
-    return found
-
-
-def _checked(slot: str, kind: object, owner: str, reference: object) -> Entry:
-    if not isinstance(kind, str) or not kind.isidentifier():
-        raise CatalogError(f"{slot}: {kind!r} is not a kind; use a name such as noisy_or")
-    if not isinstance(reference, str) or not re.fullmatch(r"[\w.]+:\w+", reference):
-        raise CatalogError(f'{slot} {kind!r}: {reference!r} is not of the form "module:Class"')
-    return Entry(slot, kind, owner, reference)
 
 
 def _source_file(module: str) -> Path | None:

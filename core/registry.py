@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -25,17 +23,12 @@ from crossdl.anatomy import load_anatomy
 from crossdl.catalog import Catalog
 from crossdl.config import ComponentConfig, Loc, Slot, flatten_errors
 from crossdl.errors import ConfigError
-from crossdl.hints import did_you_mean, suggest
-from crossdl.inheritance import BrokenChain, ancestry, assign, lookup, resolve
-from crossdl.toml_lines import TomlLines
+from crossdl.hints import suggest
+from crossdl.inheritance import assign
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Mistake = tuple[Loc, str]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-
-SECTIONS = ("plugin_paths", "compositions", "studies")
-DEEPEST = 50
-"""Levels of tables and lists that a registry file may nest."""
 
 
 class _Model(BaseModel):
@@ -140,7 +133,7 @@ class Registry:
             except ConfigError as error:
                 problems.append(f"{dotted}: {error}")
                 continue
-            changed, mistakes = _validate(Composition, raw, {"catalog": self.catalog})
+            changed, mistakes = validated(Composition, raw, {"catalog": self.catalog})
             problems += [f"{'.'.join(map(str, path))}: {message}" for path, message in mistakes]
             made = changed or made
         if problems:
@@ -180,147 +173,12 @@ def load_registry(path: Path | None = None) -> Registry:
         ConfigError: With every mistake of the file at once, each with its dotted path and line.
         CatalogError: Plugins collide.
     """
-    if path is None:
-        with as_file(files("crossdl") / "registry.toml") as shipped:
-            return load_registry(shipped)
-    if not path.is_file():
-        raise ConfigError(f"{path}: no such registry file; give the path of a registry.toml")
-    raw: dict[str, Any] | None
-    try:
-        text = path.read_bytes().decode("utf-8")
-        raw = tomllib.loads(text)
-    except ValueError as error:  # not UTF-8, not TOML, or a number of thousands of digits
-        raise ConfigError(f"{path}: not valid TOML: {error}") from error
-    except RecursionError:
-        raw = None
-    if raw is None or _deeper_than(DEEPEST, raw):
-        raise ConfigError(f"{path}: is nested too deeply to be a registry")
-    return _Reader(path, text, raw).registry()
+    from crossdl.registry_reader import read
 
-
-class _Reader:
-    """Validates one file, collecting mistakes."""
-
-    def __init__(self, path: Path, text: str, raw: dict[str, Any]) -> None:
-        self.path = path
-        self.raw = raw
-        self.lines = TomlLines(text)
-        self.mistakes: dict[str, int] = {}
-
-    def registry(self) -> Registry:
-        for key in self.raw:
-            if key not in SECTIONS:
-                self.add((key,), f"unknown{suggest(key, SECTIONS)}")
-        catalog = Catalog(self.plugin_folders())
-        context = {"catalog": catalog, "folder": self.path.resolve().parent}
-        tables = self.tables("compositions")
-        compositions = self.compositions(tables, context)
-        studies: dict[str, Study] = {}
-        for name, table in self.tables("studies").items():
-            study, mistakes = _validate(Study, table, context)
-            self.add_all(("studies", name), mistakes)
-            if study is not None:
-                studies[name] = study
-        registry = Registry(self.path, catalog, compositions, studies)
-        for name, study in studies.items():
-            if study.base not in tables:
-                self.add(
-                    ("studies", name, "base"),
-                    f"there is no composition {study.base!r}{did_you_mean(study.base, tables)}",
-                )
-            elif study.base in compositions:
-                self.add_all(("studies", name), _study_mistakes(registry, study))
-        if self.mistakes:
-            count = len(self.mistakes)
-            raise ConfigError(
-                f"{self.path}: {count} mistake{'s' if count > 1 else ''}",
-                sorted(self.mistakes, key=lambda message: self.mistakes[message]),
-            )
-        return registry
-
-    def add(self, where: Loc, message: str) -> None:
-        line = self.lines.find(where)
-        dotted = ".".join(map(str, where))
-        self.mistakes[f"{f'line {line}: ' if line else ''}{dotted}: {message}"] = line or 0
-
-    def add_all(self, where: Loc, mistakes: list[Mistake]) -> None:
-        for path, message in mistakes:
-            self.add((*where, *path), message)
-
-    def plugin_folders(self) -> list[Path]:
-        given = self.raw.get("plugin_paths", [])
-        if not isinstance(given, list) or not all(isinstance(p, str) for p in given):
-            self.add(("plugin_paths",), 'must be a list of folders, such as ["plugins"]')
-            return []
-        folders: dict[Path, None] = {}
-        for name in given:
-            folder = self.path.parent / name
-            if "\0" in name or not folder.is_dir():
-                self.add(("plugin_paths",), f"{folder} is not a folder; correct or remove it")
-            else:
-                folders[folder.resolve()] = None
-        return list(folders)
-
-    def tables(self, section: str) -> dict[str, dict[str, Any]]:
-        given = self.raw.get(section, {})
-        if not isinstance(given, dict):
-            self.add((section,), f"must hold tables, such as [{section}.NAME]")
-            return {}
-        tables = {}
-        for name, table in given.items():
-            if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", name):
-                self.add((section, name), "is not a name; use letters, digits, _ . + -")
-            elif not isinstance(table, dict):
-                self.add((section, name), f"must be a table, such as [{section}.{name}]")
-            else:
-                tables[name] = table
-        return tables
-
-    def compositions(
-        self, tables: dict[str, dict[str, Any]], context: dict[str, Any]
-    ) -> dict[str, Composition]:
-        chains: dict[str, list[str]] = {}
-        for name in tables:
-            try:
-                chains[name] = ancestry(tables, name)
-            except BrokenChain as error:
-                self.add(("compositions", error.owner, "extends"), error.reason)
-        made: dict[str, Composition] = {}
-        mistakes: dict[str, list[Mistake]] = {}
-        for name in sorted(chains, key=lambda n: len(chains[n])):
-            composition, found = _validate(Composition, resolve(tables, chains[name]), context)
-            inherited = [m for ancestor in chains[name][1:] for m in mistakes[ancestor]]
-            mistakes[name] = [m for m in found if m not in inherited]
-            self.add_all(("compositions", name), mistakes[name])
-            if composition is not None:
-                made[name] = composition
-        return {name: made[name] for name in tables if name in made}
-
-
-def _study_mistakes(registry: Registry, study: Study) -> list[Mistake]:
-    try:
-        lookup(registry.compositions[study.base].model_dump(), study.axis)
-    except ConfigError as error:
-        return [(("axis",), str(error))]
-    mistakes: list[Mistake] = []
-    for index, value in enumerate(study.values):
-        try:
-            registry.composition(study.base, {study.axis: value})
-        except ConfigError as error:
-            mistakes += [(("values", index), problem) for problem in error.problems]
-    return mistakes
-
-
-def _deeper_than(limit: int, raw: dict[str, Any]) -> bool:
-    level: list[Any] = [raw]
-    for _ in range(limit):
-        level = [
-            inner
-            for node in level
-            if isinstance(node, dict | list)
-            for inner in (node.values() if isinstance(node, dict) else node)
-        ]
-    return bool(level)
+    if path is not None:
+        return read(path)
+    with as_file(files("crossdl") / "registry.toml") as shipped:
+        return read(shipped)
 
 
 def _label(value: Any) -> str:
@@ -332,9 +190,10 @@ def _label(value: Any) -> str:
     return f"{kind}({fields})" if fields else kind
 
 
-def _validate(
+def validated(
     model: type[ModelT], raw: Any, context: Mapping[str, Any]
 ) -> tuple[ModelT | None, list[Mistake]]:
+    """A model of ``raw``, or None and what is wrong with it."""
     try:
         return model.model_validate(raw, context=dict(context)), []
     except ValidationError as error:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 
 from crossdl.atlas import Atlas
-from crossdl.testing.checks import Subject, check, ensure
+from crossdl.testing.checks import Subject, as_json, check, ensure
 
 
 @check("atlas")
@@ -63,7 +61,7 @@ def same_every_time(subject: Subject) -> None:
     same = same and np.array_equal(first.regions.labels, second.regions.labels)
     ensure(same, "loading twice gives different atlases")
     ensure(bool(first.provenance), "the provenance is empty: state sources and licences")
-    json.dumps(first.provenance, allow_nan=False)
+    as_json(dict(first.provenance), "the provenance")
 
 
 def _atlas(subject: Subject) -> Atlas:

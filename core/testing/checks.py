@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -109,6 +110,18 @@ def ensure(promise: bool, message: str) -> None:
     """
     if not promise:
         raise AssertionError(message)
+
+
+def as_json(value: object, name: str) -> str:
+    """``value`` as JSON text.
+
+    Raises:
+        AssertionError: It has none, because of NaN, infinity or a type that JSON lacks.
+    """
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise AssertionError(f"{name} cannot be written as JSON: {error}") from error
 
 
 def ensure_raises(error: type[Exception], action: Callable[[], object], message: str) -> None:

@@ -11,7 +11,7 @@ from typing import get_args
 
 from pydantic import BaseModel, ValidationError
 
-from crossdl.testing.checks import Subject, check, ensure, ensure_raises
+from crossdl.testing.checks import Subject, as_json, check, ensure, ensure_raises
 
 HEAVY = (
     "torch",
@@ -45,7 +45,7 @@ def config_round_trip(subject: Subject) -> None:
     for mode in ("python", "json"):
         dumped = subject.config.model_dump(mode=mode)
         if mode == "json":
-            dumped = json.loads(json.dumps(dumped, allow_nan=False))
+            dumped = json.loads(as_json(dumped, "the config"))
         again = subject.catalog.parse(subject.slot, dumped)
         ensure(again == subject.config, f"the config changed on its way through {mode}: {again!r}")
 

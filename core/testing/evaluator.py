@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, replace
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from crossdl.anatomy import Anatomy
 from crossdl.interfaces import Estimate, Evaluation, EvaluationSet
-from crossdl.testing.checks import Subject, check, ensure
+from crossdl.testing.checks import Subject, as_json, check, ensure
 
 N_SCANS = 60
 
@@ -72,7 +71,7 @@ def deterministic_by_seed(subject: Subject) -> None:
 def metrics_are_json(subject: Subject) -> None:
     """Metrics have names, finite values or None, and intervals around their value."""
     found = _evaluated(subject, example_cases(subject.anatomy, noise=0.6))
-    json.dumps({n: asdict(e) for n, e in found.metrics.items()}, allow_nan=False)
+    as_json({n: asdict(e) for n, e in found.metrics.items()}, "the metrics")
     for name, estimate in found.metrics.items():
         ensure(isinstance(name, str) and bool(name.strip()), "a metric has no name")
         ensure(0 <= estimate.positives <= estimate.n, f"{name}: {estimate.positives} positives")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 
 import numpy as np
 
 from crossdl.errors import InputError
-from crossdl.testing.checks import Subject, check, ensure, ensure_raises
+from crossdl.testing.checks import Subject, as_json, check, ensure, ensure_raises
 from crossdl.testing.heads import synthetic_head, with_values
 from crossdl.types import RegionMap
 
@@ -31,7 +30,7 @@ def labels_on_the_input_grid(subject: Subject) -> None:
 def quality_is_json(subject: Subject) -> None:
     """Quality values can be written as JSON; ``final_metric`` names each stage's metric."""
     quality = _segmented(subject).quality
-    json.dumps(quality.as_dict(), allow_nan=False)
+    as_json(quality.as_dict(), "the quality")
     metric = quality.values.get("final_metric")
     stated = isinstance(metric, dict) and all(isinstance(v, float) for v in metric.values())
     ensure(stated, 'quality.values["final_metric"] must map each stage to its metric')

@@ -345,7 +345,7 @@ COMPLETE = {
 def test_no_table_raises_anything_but_our_errors(
     raw: dict[str, Any], changes: Any, fakes: Path
 ) -> None:
-    from crossdl.registry import _Reader
+    from crossdl.registry_reader import Reader
 
     given_tables = raw.get("compositions")
     tables = given_tables if isinstance(given_tables, dict) else {}
@@ -356,7 +356,7 @@ def test_no_table_raises_anything_but_our_errors(
         "compositions": {**tables, "base": COMPLETE, "changed": changed},
     }
     try:
-        _Reader(fakes / "registry.toml", "", raw).registry()
+        Reader(fakes / "registry.toml", "", raw).registry()
     except CrossDLError as error:
         assert str(error).strip()
 

@@ -97,7 +97,7 @@ def test_it_is_listed_with_its_owner_and_imports_nothing_heavy(site: Path) -> No
 def test_it_can_be_switched_off(site: Path) -> None:
     assert "quantile" not in described(site, plugins="")["poolings"]  # type: ignore[operator]
     assert "quantile" not in described(site, plugins="another")["poolings"]  # type: ignore[operator]
-    chosen = described(site, plugins="another, crossdl-quantile")
+    chosen = described(site, plugins="another, CrossDL_quantile")
     assert "quantile" in chosen["poolings"]  # type: ignore[operator]
 
 
