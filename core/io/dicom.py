@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from crossdl.errors import InputError
-from crossdl.io.dicom_headers import Series, SliceHeader, read_headers, same_place, stack_of
+from crossdl.io.dicom_headers import (
+    TOLERANCE_MM,
+    Series,
+    SliceHeader,
+    read_headers,
+    same_place,
+    stack_of,
+)
 from crossdl.io.dicom_pixels import AIR, read_pixels
 from crossdl.io.stacking import Stack, holes
 from crossdl.types import FloatArray, Volume
@@ -48,6 +55,11 @@ def read_series(folder: Path, modality: str, *, allow_missing_slices: bool = Fal
             raise InputError(f"{folder}: has only 1 slice, several times; give a whole series")
         images = [images[k] for k in kept]
         headers, stack = stack_of([headers[k] for k in kept])
+    for k in np.flatnonzero(stack.gaps <= TOLERANCE_MM):
+        raise InputError(
+            f"{folder}: {headers[k].path.name} and {headers[k + 1].path.name} lie in the same plane, "
+            "side by side, so they are not one volume; give the folder of one series"
+        )
     notes += check_complete(folder, headers, stack, allow=allow_missing_slices)
     array = stack.resample(images, AIR if modality == "CT" else 0.0)
     return Volume(

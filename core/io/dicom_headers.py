@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,12 @@ from typing import Any
 import numpy as np
 
 from crossdl.errors import InputError
+from crossdl.io.dicom_files import Header, dicom_files, image_header
 from crossdl.io.stacking import Stack
 from crossdl.types import Float64Array
 
-Header = Mapping[str, Any]
-"""Values by keyword; None where the file does not have a tag."""
-ENDINGS = (".dcm", ".dicom", ".ima")
-"""A file of such a name must be DICOM; others that are not are passed over."""
 TOLERANCE_MM = 0.01
-TAGS = (
-    "SOPClassUID ImageType Modality SeriesInstanceUID SeriesNumber SeriesDescription "
-    "InstanceNumber ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness "
-    "GantryDetectorTilt Rows Columns NumberOfFrames SamplesPerPixel Manufacturer "
-    "ManufacturerModelName ConvolutionKernel"
-).split()
-"""All that is read of a header: nothing that says who the patient is, or when."""
+"""Slices nearer to each other than this are at the same place."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +71,12 @@ def read_headers(folder: Path, modality: str) -> Series:
     Raises:
         InputError: The files are not one readable series of that modality.
     """
-    files, n_ignored = _dicom_files(folder)
+    files, n_ignored = dicom_files(folder)
     if not files:
         raise InputError(
             f"{folder}: has no DICOM file ({n_ignored} other files); give the folder of one series"
         )
-    images = [(path, header) for path in files if (header := _image_header(path)) is not None]
+    images = [(path, header) for path in files if (header := image_header(path)) is not None]
     n_ignored += len(files) - len(images)
     if not images:
         raise InputError(f"{folder}: its DICOM files hold no image; give the folder of a series")
@@ -133,62 +123,6 @@ def stack_of(headers: Sequence[SliceHeader]) -> tuple[list[SliceHeader], Stack]:
 def same_place(first: SliceHeader, second: SliceHeader) -> bool:
     """Whether two slices lie at the same position."""
     return bool(np.abs(first.position - second.position).max() <= TOLERANCE_MM)
-
-
-def _dicom_files(folder: Path) -> tuple[list[Path], int]:
-    """DICOM files of a folder, or of the only folder below that has any; and how many others."""
-    entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
-    files = [p for p in entries if p.is_file()]
-    dicom = [p for p in files if _has_preamble(p) and p.name.upper() != "DICOMDIR"]
-    ignored = len(files) - len(dicom)
-    if dicom:
-        return dicom, ignored
-    below = [(p, *_dicom_files(p)) for p in entries if p.is_dir()]
-    full = [entry for entry in below if entry[1]]
-    if len(full) > 1:
-        names = ", ".join(entry[0].name for entry in full[:4])
-        raise InputError(
-            f"{folder}: has {len(full)} folders of DICOM files ({names}); give the folder of one "
-            "series"
-        )
-    return (full[0][1] if full else []), ignored + sum(entry[2] for entry in below)
-
-
-def _has_preamble(path: Path) -> bool:
-    with path.open("rb") as file:
-        start = file.read(132)
-    if start[128:] == b"DICM":
-        return True
-    if path.suffix.lower() in ENDINGS:
-        what = "is empty" if not start else "is not a DICOM file, whatever its name says"
-        raise InputError(f"{path}: {what}; remove it or export the series again")
-    return False
-
-
-def _image_header(path: Path) -> Header | None:
-    """Tags of an image; None for DICOM objects that are no image, such as reports."""
-    import pydicom
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
-            header = {tag: dataset.get(tag) for tag in TAGS}  # converts values, which may fail
-            kind = dataset.file_meta.get("MediaStorageSOPClassUID") or header["SOPClassUID"]
-            name = getattr(kind, "name", kind)
-    except Exception as error:  # pydicom raises many kinds for damaged files
-        raise InputError(
-            f"{path}: its DICOM header cannot be read, the file is truncated or damaged; copy or "
-            f"export it again ({type(error).__name__}: {error})"
-        ) from error
-    if header["Rows"] is not None and header["Columns"] is not None:
-        return header
-    if isinstance(name, str) and name != kind and not name.endswith("Image Storage"):
-        return None
-    raise InputError(
-        f"{path}: its DICOM header ends before the image's size, the file is truncated; copy or "
-        "export it again"
-    )
 
 
 def _is_localizer(header: Header) -> bool:

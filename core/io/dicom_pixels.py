@@ -18,6 +18,8 @@ AIR = -1024.0
 """HU of air. Lower values, which scanners write outside their field of view, become this."""
 HU_TYPES = ("", "HU", "HU_MOD", "US")
 """Values of RescaleType that mean HU, or do not contradict it."""
+BY_GDCM = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70))
+"""JPEG transfer syntaxes, lossy and lossless, which pydicom has no free decoder for."""
 BELOW_TISSUE = -500.0
 """Padding below this HU is padding wherever it is; above, only at the border of the image."""
 
@@ -55,20 +57,30 @@ def _read(path: Path, modality: str) -> FloatArray:
         raise InputError(
             f"{path}: ends before its pixels, the file is truncated; copy or export it again"
         )
-    stored = dataset.pixel_array
-    image = stored.astype(np.float32)
-    slope, intercept = dataset.get("RescaleSlope"), dataset.get("RescaleIntercept")
     if modality == "CT":
         _check_hounsfield(path, dataset)
-    if slope is not None and intercept is not None:
-        image *= np.float32(slope)
-        image += np.float32(intercept)
+    slope = np.float32(1 if dataset.get("RescaleSlope") is None else dataset.RescaleSlope)
+    intercept = np.float32(dataset.get("RescaleIntercept") or 0)
+    if dataset.file_meta.TransferSyntaxUID in BY_GDCM:
+        image = _by_gdcm(path)
+        stored = np.rint((image - intercept) / slope)
+    else:
+        stored = dataset.pixel_array
+        image = stored.astype(np.float32) * slope + intercept
     if not np.isfinite(image).all():
         raise InputError(f"{path}: has pixels that are not finite; export it again")
     if modality == "CT":
         image[_padding(dataset, stored, image)] = AIR
         np.maximum(image, np.float32(AIR), out=image)
     return image
+
+
+def _by_gdcm(path: Path) -> FloatArray:
+    """Rescaled pixels, decoded by the GDCM in SimpleITK."""
+    import SimpleITK as sitk
+
+    image = sitk.ReadImage(str(path), sitk.sitkFloat32, imageIO="GDCMImageIO")
+    return np.asarray(sitk.GetArrayFromImage(image)[0], dtype=np.float32)
 
 
 def _check_hounsfield(path: Path, dataset: Dataset) -> None:
@@ -122,6 +134,8 @@ def _unreadable_syntax(path: Path) -> str | None:
     meta = pydicom.filereader.read_file_meta_info(path)
     syntax = meta.get("TransferSyntaxUID")
     if not isinstance(syntax, pydicom.uid.UID) or not syntax.is_transfer_syntax:
+        return None
+    if syntax in BY_GDCM:
         return None
     try:
         known = bool(get_decoder(syntax).is_available)

@@ -16,6 +16,8 @@ from crossdl.io.dicom_pixels import AIR
 from crossdl.types import Float64Array, FloatArray, Grid, LabelArray, Volume
 
 ENDINGS = (".nii.gz", ".nii")
+MILLIMETRES = {1: 1000.0, 3: 0.001}
+"""By NIfTI's code of the unit: metres and micrometres; others are mm."""
 SHEAR = 1e-3
 """Largest departure of an affine from perpendicular axes that is taken as rounding."""
 
@@ -163,8 +165,9 @@ def _unzipped(path: Path) -> bytes:
 
 def _affine(path: Path, image: Any) -> tuple[Float64Array, list[str]]:
     """LPS affine ``(4, 4)`` in mm with exactly perpendicular axes, and warnings."""
-    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.affine
-    affine[:3] *= {"meter": 1000.0, "micron": 0.001}.get(image.header.get_xyzt_units()[0], 1.0)
+    affine = np.array(image.affine, dtype=np.float64)
+    affine[:2] *= -1  # RAS to LPS
+    affine[:3] *= MILLIMETRES.get(int(image.header["xyzt_units"]) & 7, 1.0)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     if not np.isfinite(affine).all() or spacing.min() < 1e-6:
         raise InputError(f"{path}: its affine is not usable; correct the file's header")
@@ -175,15 +178,23 @@ def _affine(path: Path, image: Any) -> tuple[Float64Array, list[str]]:
             "resample the file to an orthogonal grid"
         )
     affine[:3, :3] = (left @ right) * spacing
-    (sform, s_code), (qform, q_code) = image.get_sform(coded=True), image.get_qform(coded=True)
-    if not s_code and not q_code:
+    codes = [int(image.header[key]) for key in ("sform_code", "qform_code")]
+    if not any(codes):
         return affine, [
             "the file does not say where the patient's left is (no qform, no sform); left and "
             "right may be swapped"
         ]
-    if s_code and q_code and not np.allclose(sform[:3, :3], qform[:3, :3], atol=0.01):
+    if all(codes) and not _forms_agree(image):
         return affine, ["sform and qform of the file disagree; sform was used"]
     return affine, []
+
+
+def _forms_agree(image: Any) -> bool:
+    try:
+        qform = image.get_qform()
+    except ValueError:  # its quaternion is none
+        return False
+    return np.allclose(image.get_sform()[:3, :3], qform[:3, :3], atol=0.01)
 
 
 def _check_hounsfield(path: Path, image: FloatArray) -> list[str]:

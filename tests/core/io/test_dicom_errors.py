@@ -230,3 +230,10 @@ def test_different_slices_at_one_place(series):
     data.PixelData = np.zeros(24 * 32, dtype="<i2").tobytes()
     data.save_as(folder / "copy.dcm")
     refused(folder, "copy.dcm", "same position")
+
+
+def test_slices_beside_each_other(tmp_path, write_series, dicom_writer):
+    positions = dicom_writer.even(5)
+    positions[3] = positions[2] + [40.0, 0.0, 0.0]
+    write_series(tmp_path, positions)
+    refused(tmp_path, "02.dcm and 03.dcm", "same plane")

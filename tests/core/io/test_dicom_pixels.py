@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pydicom
 import pytest
-from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
+from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from crossdl.errors import InputError
 from crossdl.io.dicom_pixels import read_pixels
@@ -26,6 +27,47 @@ def test_truncated_compressed(tmp_path, write_series, dicom_writer, syntax, cut)
     paths[1].write_bytes(paths[1].read_bytes()[:-cut])
     with pytest.raises(InputError, match=r"01\.dcm.*truncated"):
         read_volume(tmp_path)
+
+
+@pytest.fixture
+def lossless_jpeg(tmp_path, write_series, dicom_writer):
+    """A series as plain and as lossless JPEG, which SimpleITK writes; folders and files."""
+    import SimpleITK as sitk
+
+    paths = write_series(tmp_path / "plain", dicom_writer.even(3), shape=(64, 48))
+    (tmp_path / "jpeg").mkdir()
+    for path in paths:
+        writer = sitk.ImageFileWriter()
+        writer.SetImageIO("GDCMImageIO")
+        writer.KeepOriginalImageUIDOn()
+        writer.UseCompressionOn()
+        writer.SetCompressor("JPEG")
+        writer.SetFileName(str(tmp_path / "jpeg" / path.name))
+        image = sitk.ReadImage(str(path))
+        whole = sitk.Cast(sitk.Round(image), sitk.sitkInt16)
+        for key in image.GetMetaDataKeys():
+            whole.SetMetaData(key, image.GetMetaData(key))
+        whole.SetMetaData("0028|1052", "-30")
+        whole.SetMetaData("0028|1053", "1")
+        writer.Execute(whole)
+    return tmp_path / "plain", tmp_path / "jpeg"
+
+
+def test_lossless_jpeg(lossless_jpeg):
+    plain, jpeg = lossless_jpeg
+    name = "01.dcm"
+    assert pydicom.dcmread(jpeg / name).file_meta.TransferSyntaxUID == JPEGLosslessSV1
+    found, expected = (read_pixels(folder / name, "CT") for folder in (jpeg, plain))
+    np.testing.assert_allclose(found, expected, atol=0.501)  # whole HU were written
+
+
+@pytest.mark.parametrize("cut", [5, 200, 1000])
+def test_truncated_lossless_jpeg(lossless_jpeg, cut, capfd):
+    path = lossless_jpeg[1] / "01.dcm"
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(InputError, match=r"01\.dcm.*truncated"):
+        read_pixels(path, "CT")
+    assert capfd.readouterr().err == ""
 
 
 def test_slope_and_intercept_per_slice(tmp_path, write_series, dicom_writer):

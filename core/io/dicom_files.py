@@ -1,0 +1,92 @@
+"""Which files of a folder are DICOM images, and the few tags that are read of each."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from crossdl.errors import InputError
+
+ENDINGS = (".dcm", ".dicom", ".ima")
+"""A file of such a name must be DICOM; others that are not are passed over."""
+Header = Mapping[str, Any]
+"""Values by keyword; None where the file does not have a tag."""
+TAGS = (
+    "SOPClassUID ImageType Modality SeriesInstanceUID SeriesNumber SeriesDescription "
+    "InstanceNumber ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness "
+    "GantryDetectorTilt Rows Columns NumberOfFrames SamplesPerPixel Manufacturer "
+    "ManufacturerModelName ConvolutionKernel"
+).split()
+"""All that is read of a header: nothing that says who the patient is, or when."""
+
+
+def dicom_files(folder: Path) -> tuple[list[Path], int]:
+    """Finds the DICOM files of a folder, or of the only folder below it that has any.
+
+    Returns:
+        The files by name, and how many other files were passed over.
+
+    Raises:
+        InputError: A file that is called DICOM is not, or several folders have DICOM files.
+    """
+    entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    files = [p for p in entries if p.is_file()]
+    dicom = [p for p in files if _has_preamble(p) and p.name.upper() != "DICOMDIR"]
+    ignored = len(files) - len(dicom)
+    if dicom:
+        return dicom, ignored
+    below = [(p, *dicom_files(p)) for p in entries if p.is_dir()]
+    full = [entry for entry in below if entry[1]]
+    if len(full) > 1:
+        names = ", ".join(entry[0].name for entry in full[:4])
+        raise InputError(
+            f"{folder}: has {len(full)} folders of DICOM files ({names}); give the folder of one "
+            "series"
+        )
+    return (full[0][1] if full else []), ignored + sum(entry[2] for entry in below)
+
+
+def _has_preamble(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(132)
+    if start[128:] == b"DICM":
+        return True
+    if path.suffix.lower() in ENDINGS:
+        what = "is empty" if not start else "is not a DICOM file, whatever its name says"
+        raise InputError(f"{path}: {what}; remove it or export the series again")
+    return False
+
+
+def image_header(path: Path) -> Header | None:
+    """Reads the tags of an image.
+
+    Returns:
+        None for DICOM objects that are no image, such as reports.
+
+    Raises:
+        InputError: The header is truncated or damaged.
+    """
+    import pydicom
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
+            header = {tag: dataset.get(tag) for tag in TAGS}  # converts values, which may fail
+            kind = dataset.file_meta.get("MediaStorageSOPClassUID") or header["SOPClassUID"]
+            name = getattr(kind, "name", kind)
+    except Exception as error:  # pydicom raises many kinds for damaged files
+        raise InputError(
+            f"{path}: its DICOM header cannot be read, the file is truncated or damaged; copy or "
+            f"export it again ({type(error).__name__}: {error})"
+        ) from error
+    if header["Rows"] is not None and header["Columns"] is not None:
+        return header
+    if isinstance(name, str) and name != kind and not name.endswith("Image Storage"):
+        return None
+    raise InputError(
+        f"{path}: its DICOM header ends before the image's size, the file is truncated; copy or "
+        "export it again"
+    )
