@@ -58,6 +58,8 @@ def contract_tests(
 
     catalog = Catalog([Path(p) for p in plugin_paths])
     table = load_anatomy(anatomy) if isinstance(anatomy, str) else anatomy
+    for key in configs or {}:
+        catalog.entry(*key.split("/", 1))  # a misspelt one would never be used
     cases: list[Any] = []
     for name in SLOT_FOLDERS if slot is None else [slot]:
         kinds = [e.kind for e in catalog.kinds(name)] if kind is None else [kind]

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from crossdl.anatomy import load_anatomy
 from crossdl.testing import contract_tests
+from crossdl.testing.heads import synthetic_head
 
 
 def nifti(folder: Path) -> dict[str, Any]:
@@ -25,6 +27,36 @@ def nifti(folder: Path) -> dict[str, Any]:
         rows.append(f"scan{index}.nii.gz,{patient},{split},Normal.")
     (folder / "reports.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return {"folder": folder}
+
+
+def atlas_folder(folder: Path) -> dict[str, Any]:
+    """An atlas of boxes: pairs of regions in opposite halves, the others in the middle."""
+    import numpy as np
+    import SimpleITK as sitk
+
+    anatomy, head = load_anatomy("head_ct"), synthetic_head()
+    depth, height, width = head.grid.shape
+    labels = np.zeros(head.grid.shape, np.uint8)
+    half = width // 2
+    for i, region in enumerate(anatomy.regions):
+        partner = int(anatomy.mirror_index[i])
+        low = depth * min(i, partner) // len(anatomy.regions)
+        if partner == i:
+            labels[low : low + 2, height // 2 :, half - 4 : half + 4] = i + 1
+        else:
+            side = slice(8, half - 4) if i < partner else slice(half + 4, width - 8)
+            labels[low : low + 2, : height // 2, side] = i + 1
+        assert (labels == i + 1).any(), region.name
+    for name, array in (("template", head.array), ("labels", labels)):
+        image = sitk.GetImageFromArray(array)
+        image.SetSpacing(head.grid.spacing[::-1])
+        image.SetOrigin(head.grid.affine[:3, 3].tolist())
+        sitk.WriteImage(image, str(folder / f"{name}.nii.gz"))
+    numbers = "".join(f"{name} = {i}\n" for i, name in enumerate(anatomy.region_names, start=1))
+    (folder / "atlas.toml").write_text(
+        f'name = "boxes"\nsource = "drawn"\nlicence = "CC0"\n[regions]\n{numbers}'
+    )
+    return {"path": folder}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -47,6 +79,7 @@ TINY_NET = {"volume_shape": [16, 32, 32], "epochs": 2, "precision": "32"}
 
 test_contract = contract_tests(
     configs={
+        "atlas/folder": atlas_folder,
         "cohort/nifti": nifti,
         "cohort/phantom": TINY_PHANTOM,
         "segmenter/elastix": {"preset": "fast", "working_shape": [24, 48, 48]},

@@ -166,6 +166,8 @@ def test_ids_and_errors(fakes: Path) -> None:
         contract_tests("pooling", "bset", plugin_paths=[fakes])
     with pytest.raises(CatalogError, match="did you mean 'pooling'"):
         contract_tests("poling")
+    with pytest.raises(CatalogError, match="did you mean 'best'"):
+        contract_tests("pooling", plugin_paths=[fakes], configs={"pooling/bset": {}})
 
 
 def test_marks_go_by_id(fakes: Path) -> None:
