@@ -57,8 +57,8 @@ def read_series(folder: Path, modality: str, *, allow_missing_slices: bool = Fal
         headers, stack = stack_of([headers[k] for k in kept])
     for k in np.flatnonzero(stack.gaps <= TOLERANCE_MM):
         raise InputError(
-            f"{folder}: {headers[k].path.name} and {headers[k + 1].path.name} lie in the same plane, "
-            "side by side, so they are not one volume; give the folder of one series"
+            f"{folder}: {headers[k].path.name} and {headers[k + 1].path.name} lie side by side in "
+            "one plane, so they are not one volume; give the folder of one series"
         )
     notes += check_complete(folder, headers, stack, allow=allow_missing_slices)
     array = stack.resample(images, AIR if modality == "CT" else 0.0)

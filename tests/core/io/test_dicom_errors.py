@@ -236,4 +236,4 @@ def test_slices_beside_each_other(tmp_path, write_series, dicom_writer):
     positions = dicom_writer.even(5)
     positions[3] = positions[2] + [40.0, 0.0, 0.0]
     write_series(tmp_path, positions)
-    refused(tmp_path, "02.dcm and 03.dcm", "same plane")
+    refused(tmp_path, "02.dcm and 03.dcm", "one plane")
