@@ -136,8 +136,8 @@ def _from_table(
         column = found[0]
     if column not in names:
         raise InputError(
-            f"{path.name}: there is no column {column!r}{_hint(column, names)}; "
-            f"its columns are {listing}"
+            f"{path.name}: there is no column {column!r}; its columns are {listing}"
+            + _hint(column, names)
         )
     if names.count(column) > 1:
         raise InputError(f"{path.name}: more than one column is called {column!r}; rename one")
@@ -169,7 +169,7 @@ def _jsonl(path: Path, column: str | None, encoding: str | None) -> list[ReportR
             hint = _hint(keys[0], list(item)) if column is not None else ""
             problem = "has both of the keys" if found else "has no key"
             raise InputError(
-                f"{where} {problem} {wanted}{hint}; its keys are {', '.join(item) or 'none'}"
+                f"{where} {problem} {wanted}; its keys are {', '.join(item) or 'none'}{hint}"
             )
         text = item[found[0]]
         if text is not None and not isinstance(text, str):

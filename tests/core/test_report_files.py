@@ -85,7 +85,7 @@ def test_jsonl_rows_choose_their_key(tmp_path: Path) -> None:
         ("a.txt", "x", "text", "no columns"),
         ("a.csv", "text,note\na,b\n", None, "neither .* its columns are text, note"),
         ("a.csv", "sentence,findings\na,b\n", None, "both of .* sentence, findings"),
-        ("a.csv", "report,note\na,b\n", "repotr", "did you mean 'report'.* report, note"),
+        ("a.csv", "report,note\na,b\n", "repotr", "are report, note; did you mean 'report'"),
         ("a.csv", "findings,findings\na,b\n", None, "more than one column"),
         ("a.csv", "findings,id\na, b, c\n", None, "line 2 has 3 fields and the header 2"),
         ("a.csv", 'findings\n"a', None, "a.csv: line 2"),
