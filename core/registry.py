@@ -101,13 +101,15 @@ class Registry:
     Attributes:
         path: The file.
         catalog: All kinds it can name, its ``plugin_paths`` included.
-        compositions: By name, inheritance resolved.
+        compositions: By name, inheritance resolved; the shipped ones are there as well.
+        own: Names of the compositions that stand in the file itself.
         studies: By name; every cell has been validated.
     """
 
     path: Path
     catalog: Catalog
     compositions: Mapping[str, Composition]
+    own: tuple[str, ...]
     studies: Mapping[str, Study]
 
     def composition(self, name: str, changes: Mapping[str, Any] | None = None) -> Composition:

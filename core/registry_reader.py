@@ -12,7 +12,14 @@ from crossdl.config import Loc
 from crossdl.errors import ConfigError
 from crossdl.hints import did_you_mean, suggest
 from crossdl.inheritance import BrokenChain, ancestry, lookup, resolve
-from crossdl.registry import Composition, Mistake, Registry, Study, validated
+from crossdl.registry import (
+    Composition,
+    Mistake,
+    Registry,
+    Study,
+    default_registry_text,
+    validated,
+)
 from crossdl.toml_lines import TomlLines
 
 SECTIONS = ("plugin_paths", "compositions", "studies")
@@ -37,6 +44,12 @@ def read(path: Path) -> Registry:
     return Reader(path, text, raw).registry()
 
 
+def shipped_compositions() -> dict[str, dict[str, Any]]:
+    """Tables of the compositions that the package ships, there in every registry."""
+    tables: dict[str, dict[str, Any]] = tomllib.loads(default_registry_text())["compositions"]
+    return tables
+
+
 class Reader:
     """Validates one file, collecting its mistakes."""
 
@@ -59,7 +72,8 @@ class Reader:
                 self.add((key,), f"unknown{suggest(key, SECTIONS)}")
         catalog = Catalog(self.plugin_folders())
         context = {"catalog": catalog, "folder": self.path.resolve().parent}
-        tables = self.tables("compositions")
+        own = self.tables("compositions")
+        tables = {**shipped_compositions(), **own}
         compositions = self.compositions(tables, context)
         studies: dict[str, Study] = {}
         for name, table in self.tables("studies").items():
@@ -67,7 +81,7 @@ class Reader:
             self.add_all(("studies", name), mistakes)
             if study is not None:
                 studies[name] = study
-        registry = Registry(self.path, catalog, compositions, studies)
+        registry = Registry(self.path, catalog, compositions, tuple(own), studies)
         for name, study in studies.items():
             if study.base not in tables:
                 self.add(

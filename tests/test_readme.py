@@ -37,14 +37,14 @@ def test_one_file_makes_a_kind(project: Path) -> None:
     def run(*arguments: str) -> str:
         return subprocess.run(
             [sys.executable, "-m", "crossdl", *arguments, "--registry", "registry.toml"],
-            cwd=project, capture_output=True, text=True, check=True, timeout=60,
+            cwd=project, capture_output=True, encoding="utf-8", check=True, timeout=60,
         ).stdout  # fmt: skip
 
     assert "power_mean" in run("list", "pooling")
     assert "8.0" in run("show", "mine")
     checked = subprocess.run(
         [sys.executable, "-m", "crossdl", "check", "registry.toml"],
-        cwd=project, capture_output=True, text=True, check=True, timeout=60,
+        cwd=project, capture_output=True, encoding="utf-8", check=True, timeout=60,
     )  # fmt: skip
     assert "ok" in checked.stdout
 
@@ -52,7 +52,7 @@ def test_one_file_makes_a_kind(project: Path) -> None:
 def test_it_keeps_the_contract(project: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_power_mean.py"],
-        cwd=project, capture_output=True, text=True, timeout=120, check=False,
+        cwd=project, capture_output=True, encoding="utf-8", timeout=120, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stdout
     assert re.search(r"\d+ passed", result.stdout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 import typer
 
@@ -36,6 +37,9 @@ def main() -> None:
     """Entry point: errors a user can act on end in one sentence and exit code 2."""
     from crossdl.errors import CrossDLError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show 左 is no error
     try:
         app()
     except CrossDLError as error:

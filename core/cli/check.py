@@ -20,7 +20,7 @@ def check(
     registry = load_registry(file)
     warn(registry.catalog.problems)
     cells = sum(1 for name in registry.studies for _ in registry.cells(name))
-    compositions, studies = len(registry.compositions), len(registry.studies)
+    compositions, studies = len(registry.own), len(registry.studies)
     print(
         f"ok: {compositions} composition{'s' if compositions != 1 else ''}, "
         f"{studies} stud{'ies' if studies != 1 else 'y'} ({cells} cells)"

@@ -38,9 +38,7 @@ def predict(
     catalog = load_registry(registry).catalog
     anatomy = load_anatomy(model_anatomy(model))
     with console.status("reading the scan"):
-        volume = read_volume(
-            path, anatomy.modality, allow_missing_slices=allow_missing_slices
-        )
+        volume = read_volume(path, anatomy.modality, allow_missing_slices=allow_missing_slices)
     with console.status("loading the model"):
         analyzer = load_model(model, catalog)
     with console.status("predicting"):

@@ -57,23 +57,30 @@ class Stack:
         """Whether the slices as they are form an orthogonal, regular grid."""
         column, row = self.pixel
         drift = np.abs(self.offsets[:, :2]) / (row, column)
+        return self._even and bool(drift.max() <= STRAIGHT_PIXELS)
+
+    @cached_property
+    def _even(self) -> bool:
+        """Whether the slices are equally far apart."""
         depth = self.offsets[:, 2]
         step = depth[-1] / (len(depth) - 1)
         uneven = np.abs(depth - step * np.arange(len(depth)))
-        return bool(drift.max() <= STRAIGHT_PIXELS and uneven.max() <= max(EVEN_MM, 0.01 * step))
+        return bool(uneven.max() <= max(EVEN_MM, 0.01 * step))
 
     @cached_property
     def step(self) -> float:
         """Millimetres between slices of :attr:`grid` along the normal.
 
-        The mean where slices are even; otherwise the lower quartile of the gaps (those below half
-        the median left out), so that the finer part of a stack keeps its slices.
+        The mean where slices are even. Otherwise half the lower quartile of the gaps (those below
+        half the median left out): the finer part of a stack keeps its slices, and the coarser
+        part, whose slices lie off the grid, is not blurred by being interpolated too sparsely.
         """
-        if self.regular:
-            return float(self.offsets[-1, 2]) / (len(self.offsets) - 1)
+        depth = self.offsets[:, 2]
+        if self._even:
+            return float(depth[-1]) / (len(depth) - 1)
         usual = self.gaps[self.gaps >= 0.5 * np.median(self.gaps)]
         quartile = np.quantile(usual, 0.25, method="lower")
-        return float(usual[np.abs(usual - quartile) <= 0.01 * quartile].mean())
+        return float(usual[np.abs(usual - quartile) <= 0.01 * quartile].mean()) / 2
 
     @cached_property
     def corner(self) -> tuple[int, int]:

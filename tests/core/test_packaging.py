@@ -34,7 +34,7 @@ def build(kind: str, source: Path, out: Path) -> Path:
     out.mkdir(exist_ok=True)
     code = f"import hatchling.build; print(hatchling.build.build_{kind}({str(out)!r}))"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=source, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code], cwd=source, capture_output=True, encoding="utf-8", timeout=120
     )
     assert done.returncode == 0, done.stderr
     return out / done.stdout.split()[-1]
@@ -75,7 +75,7 @@ def test_the_wheel_works_alone(wheel: Path, tmp_path: Path) -> None:
         "print(crossdl.__file__, len(Catalog().kinds('pooling')))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=60
     )
     assert done.returncode == 0, done.stderr
     place, count = done.stdout.split()
@@ -115,6 +115,6 @@ def test_an_editable_install_sees_every_entry_of_core() -> None:
 def test_the_folders_are_not_importable_by_their_own_names() -> None:
     code = "import importlib.util as u; print(u.find_spec('core'), u.find_spec('plugins'))"
     done = subprocess.run(
-        [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60
+        [sys.executable, "-P", "-c", code], capture_output=True, encoding="utf-8", timeout=60
     )
     assert done.stdout.split() == ["None", "None"]

@@ -47,7 +47,7 @@ def run(
         [sys.executable, *arguments],
         env=environment,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
         cwd=site,
     )

@@ -37,7 +37,7 @@ def run(*arguments: object, code: str | None = None) -> subprocess.CompletedProc
         [sys.executable, *command, *map(str, arguments)],
         env=environment,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
     )
 

@@ -17,7 +17,7 @@ def crossdl(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPro
     return subprocess.run(
         [sys.executable, "-m", "crossdl", *arguments],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         cwd=cwd,
         timeout=120,
         env={**os.environ, "COLUMNS": "200"},
@@ -34,7 +34,11 @@ def test_light_commands_import_nothing_heavy(arguments: list[str]) -> None:
         f"print('HEAVY', sorted(set({HEAVY!r}) & set(sys.modules)))\n"
     )
     result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
     )
     assert "HEAVY []" in result.stdout, result.stdout + result.stderr
 

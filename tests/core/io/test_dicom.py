@@ -157,7 +157,7 @@ def test_real_series_facts(tilted, tilted_folder):
     assert meta["slice_thickness_mm"] == [4.0] * 14 + [7.0] * 14
     assert meta["n_files"] == 28 and meta["warnings"] == [] and tilted.name == "ge_tilted"
     assert tilted.array.min() == -1024.0 and np.isfinite(tilted.array).all()
-    assert tilted.grid.spacing[0] == pytest.approx(4.0, abs=0.01)
+    assert tilted.grid.spacing[0] == pytest.approx(2.0, abs=0.01)
     for k, path in enumerate(sorted(tilted_folder.iterdir())):
         corners = voxels(path, step=511)[0]
         index = tilted.grid.world_to_index(corners)

@@ -58,8 +58,8 @@ def test_rounding_is_no_unevenness():
     assert stack(at(depths - depths[0])).regular
 
 
-def test_step_is_the_finer_spacing():
-    assert stack(at([0, 4, 8, 12, 13, 20, 27, 34])).step == pytest.approx(4.0)
+def test_step_of_uneven_slices_is_half_the_finer_spacing():
+    assert stack(at([0, 4, 8, 12, 13, 20, 27, 34])).step == pytest.approx(2.0)
 
 
 def test_shear_is_not_regular():
