@@ -19,7 +19,7 @@ from crossdl.cache import stored
 from crossdl.plugins.atlases._mni_sources import source_versions, symmetric_grid
 from crossdl.types import BoolArray, FloatArray, Grid, LabelArray
 
-VERSION = 3
+VERSION = 5
 """Raised whenever the code of this model changes what it builds."""
 
 _ARRAYS = ("hu", "labels", "grey", "white", "inside")
@@ -91,9 +91,10 @@ def _read(folder: Path, spacing_mm: float) -> HeadModel:
 
 def _build(target: Path, anatomy: Anatomy, data: Mapping[str, Any], spacing_mm: float) -> None:
     from crossdl.plugins.atlases._mni_head import draw_head
-    from crossdl.plugins.atlases._mni_regions import draw_regions, find_cavity
+    from crossdl.plugins.atlases._mni_regions import draw_regions, find_cavity, region_labels
     from crossdl.plugins.atlases._mni_sources import read_sources
 
+    region_labels(data, anatomy)
     sources = read_sources(spacing_mm)
     cavity = find_cavity(sources, data, spacing_mm)
     labels = draw_regions(sources, cavity, data, anatomy, spacing_mm)

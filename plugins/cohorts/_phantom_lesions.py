@@ -257,7 +257,8 @@ class Painter:
         mask = np.zeros(self.space.depth.shape, dtype=np.bool_)
         for place in self.data["elsewhere"]:
             mask |= in_box(place, np.abs(l), -p, s)
-        return mask & (self.space.model.labels == OTHER)
+        mask &= self.space.model.labels == OTHER
+        return mask
 
     def _box(self, centre: Float64Array, radius_mm: float) -> tuple[slice, ...]:
         reach = np.ceil(radius_mm / np.array(self.space.model.grid.spacing)).astype(int)

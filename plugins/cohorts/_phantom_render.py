@@ -23,6 +23,9 @@ from crossdl.types import BoolArray, FloatArray, Grid, LabelArray
 PARTS = 2
 """Thinner slices that are averaged into one, as a scanner's collimation does."""
 
+BONE_HU = 110.0
+"""A voxel brighter than this is bone to an observer, even if part of it is a lesion."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -118,11 +121,12 @@ def render(
     seats: dict[str, Seat] = {}
     masks = np.zeros((anatomy.n_types, *pose.grid.shape), dtype=np.bool_)
     if positive:
+        visible = image < BONE_HU
         bits = nearest(canvas.types, index).reshape(count, PARTS, *thin.shape[1:])
         voxel_ml = float(np.prod(pose.grid.spacing)) / 1000.0
         for j in range(anatomy.n_types):
             share = ((bits >> j) & 1).sum(axis=1)
-            mask = (share * 2 >= PARTS) & possible_voxels(anatomy, labels, j)
+            mask = (share * 2 >= PARTS) & visible & possible_voxels(anatomy, labels, j)
             masks[j] = without_specks(mask, voxel_ml)
             outside = masks[j] & (labels == 0)
             if outside.any():

@@ -27,7 +27,7 @@ from crossdl.plugins.cohorts._phantom_truth import gold_matrix
 from crossdl.progress import track
 from crossdl.types import SPLITS, BoolArray, Grid, RegionMap, ScanRecord, Split, Volume
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the code changes what a seed gives."""
 
 _MODEL_MM = 2.0
