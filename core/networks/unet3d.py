@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -90,12 +90,12 @@ class UNet3D(MapNetwork):
         for level, block in enumerate(self.encoder):
             if level:
                 features = nn.functional.max_pool3d(features, 2)
-            features = block(features)
+            features = _apply(block, features)
             skips.append(features)
         stages = [features]
         for block, skip in zip(self.decoder, skips[-2:0:-1], strict=True):
             features = nn.functional.interpolate(features, scale_factor=2, mode="nearest")
-            features = block(torch.cat([features, skip], dim=1))
+            features = _apply(block, torch.cat([features, skip], dim=1))
             stages.append(features)
         heads = zip(self.region_heads, self.abnormality_heads, strict=True)
         with torch.autocast(image.device.type, enabled=False):
@@ -113,6 +113,18 @@ class UNet3D(MapNetwork):
         else:
             abnormality = output.abnormality.sigmoid()
         return output.regions.sigmoid(), abnormality
+
+
+def _apply(block: nn.Module, features: Tensor) -> Tensor:
+    """Runs a block, in float32 where bfloat16 is broken.
+
+    At depth 2, oneDNN's bfloat16 weight gradient of a 3×3×3 convolution reads uninitialised
+    memory (torch 2.13 on AVX-512 without AMX): it differs from run to run and is often NaN.
+    """
+    if features.shape[2] == 2 and features.device.type == "cpu":
+        with torch.autocast("cpu", enabled=False):
+            return cast(Tensor, block(features.float()))
+    return cast(Tensor, block(features))
 
 
 def _block(before: int, first: int, second: int) -> nn.Sequential:

@@ -77,6 +77,7 @@ class RegionMILModule(LightningModule):
         self.dice = losses.dice_loss()
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
+        self._rate = config.learning_rate
         weights = losses.class_weights(statistics.frequencies, config.weight_epsilon)
         self.weights: Tensor
         self.register_buffer("weights", torch.from_numpy(weights), persistent=False)
@@ -161,6 +162,7 @@ class RegionMILModule(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Seeds torch for networks that draw random numbers, such as by dropout."""
+        self._rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
 
     def on_train_epoch_end(self) -> None:
@@ -176,8 +178,7 @@ class RegionMILModule(LightningModule):
                 f"training diverged in epoch {self.current_epoch + 1}: {', '.join(bad)} is not "
                 "finite; lower learning_rate"
             )
-        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-        self.history.append({**metrics, "lambda": self._lambda(), "learning_rate": float(rate)})
+        self.history.append({**metrics, "lambda": self._lambda(), "learning_rate": self._rate})
         if self.best_epoch == len(self.history) - 1:
             self.best = {k: v.detach().cpu().clone() for k, v in self.state_dict().items()}
         if self.finished:

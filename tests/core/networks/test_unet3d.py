@@ -68,3 +68,21 @@ def test_every_parameter_gets_a_gradient() -> None:
     outputs = network(torch.randn(1, 1, 16, 16, 16))
     torch.stack([(x**2).sum() for output in outputs for x in output]).sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in network.parameters())
+
+
+@pytest.mark.parametrize("depth", [4, 8, 12])
+def test_bfloat16_gradients_repeat_and_agree_with_float32(depth: int) -> None:
+    """Depth 2 at the coarsest level is where oneDNN's bfloat16 kernel is broken."""
+
+    def gradient(bf16: bool) -> torch.Tensor:
+        torch.manual_seed(0)
+        network = UNet3D(1, 3, 2, levels=3, base_filters=8)
+        image = torch.randn(1, 1, depth, 32, 32)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            outputs = network(image)
+        torch.stack([(x**2).mean() for output in outputs for x in output]).sum().backward()
+        return torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+
+    exact, repeats = gradient(False), [gradient(True) for _ in range(5)]
+    assert all(torch.equal(repeats[0], other) for other in repeats[1:])
+    assert torch.nn.functional.cosine_similarity(exact, repeats[0], dim=0) > 0.99
