@@ -69,7 +69,11 @@ class ElastixConfig(ComponentConfig):
         "number does not carry over to other maps; similarity_gate is the steadier measure",
     )
     similarity_gate: float = Field(
-        0.85, ge=-1, le=1, description="lowest correlation of warped template and patient"
+        0.75,
+        ge=-1,
+        le=1,
+        description="lowest correlation of warped template and patient inside the head; sound "
+        "registrations of the built-in atlas to real scans gave 0.77 to 0.88",
     )
     head_dice_gate: float = Field(0.9, ge=0, le=1, description="lowest overlap of the heads")
     folded_gate: float = Field(
@@ -121,7 +125,7 @@ class Elastix(RegionSegmenter[ElastixConfig]):
             RegistrationError: elastix failed; the message has its reason.
         """
         import SimpleITK as sitk
-        from threadpoolctl import threadpool_limits
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         from crossdl.registration.finish import (
             Limits,
