@@ -9,65 +9,39 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_CHUNK = 16_384  # voxels whose products exist at a time
 _BLOCK = 64  # voxels summarised by their largest product
-
-
-@torch.no_grad()
-def largest(regions: Tensor, abnormality: Tensor) -> Tensor:
-    """Where each cell's product is largest.
-
-    Args:
-        regions: ``(B, N, V)``.
-        abnormality: ``(B, M, V)``.
-
-    Returns:
-        ``(B, N, M, 1)`` int64 voxel numbers. Where voxels tie it is one of them.
-    """
-    best = index = None
-    for start in range(0, regions.shape[2], _CHUNK):
-        s, d = (x[:, :, start : start + _CHUNK] for x in (regions, abnormality))
-        value, where = (s[:, :, None] * d[:, None]).max(dim=-1)
-        where += start
-        if best is None or index is None:
-            best, index = value, where
-        else:
-            index = torch.where(value > best, where, index)
-            best = torch.maximum(value, best)
-    if index is None:
-        raise ValueError("maps without voxels have no largest product")
-    return index[..., None]
+_CHUNK = 256 * _BLOCK  # voxels whose products exist at a time
 
 
 @torch.no_grad()
 def k_largest(regions: Tensor, abnormality: Tensor, k: int) -> Tensor:
     """Where each cell's k largest products are, in no order.
 
-    The k largest lie in the k blocks of voxels with the largest maxima, so only these blocks
-    are sorted; the result is exact.
+    Voxels are taken in blocks. The k largest products lie in the k blocks with the largest
+    maxima, so only these are looked into; the result is exact.
 
     Args:
         regions: ``(B, N, V)`` non-negative.
         abnormality: ``(B, M, V)`` non-negative.
-        k: How many; with fewer voxels, all of them.
+        k: How many, 1 or more; with fewer voxels, all of them.
 
     Returns:
         ``(B, N, M, min(k, V))`` int64. Where voxels tie for the last place it is any of them.
     """
-    batch, n, voxels = regions.shape
-    types = abnormality.shape[1]
+    voxels = regions.shape[2]
     k = min(k, voxels)
-    blocks = -(-voxels // _BLOCK)
-    products = regions.new_full((batch, types, blocks * _BLOCK), -1.0)
+    maxima = _block_maxima(regions, abnormality)
+    chosen = maxima.topk(min(k, maxima.shape[3]), sorted=False).indices
+    inside = torch.arange(_BLOCK, device=regions.device)
     found = []
-    for i in range(n):
-        torch.mul(regions[:, i : i + 1], abnormality, out=products[..., :voxels])
-        grouped = products.view(batch, types, blocks, _BLOCK)
-        chosen = grouped.amax(dim=-1).topk(min(k, blocks), sorted=False).indices
-        members = grouped.gather(2, chosen[..., None].expand(-1, -1, -1, _BLOCK))
-        inner = members.flatten(2).topk(k, sorted=False).indices
-        found.append(chosen.gather(2, inner // _BLOCK) * _BLOCK + inner % _BLOCK)
-    return torch.stack(found, dim=1)
+    for cells in chosen.split(1, dim=1):  # one region at a time: with a large k this is the bulk
+        members = (cells[..., None] * _BLOCK + inside).flatten(3)
+        i = len(found)
+        exists = members.clamp_max(voxels - 1)
+        products = products_at(regions[:, i : i + 1], abnormality, exists)
+        products.masked_fill_(members >= voxels, -1.0)
+        found.append(exists.gather(3, products.topk(k, sorted=False).indices))
+    return torch.cat(found, dim=1)
 
 
 def products_at(regions: Tensor, abnormality: Tensor, index: Tensor) -> Tensor:
@@ -86,3 +60,29 @@ def products_at(regions: Tensor, abnormality: Tensor, index: Tensor) -> Tensor:
     swapped = index.transpose(1, 2).flatten(2)
     d = abnormality.gather(2, swapped).view(batch, m, n, k).transpose(1, 2)
     return s * d
+
+
+def largest_products(regions: Tensor, abnormality: Tensor) -> Tensor:
+    """E6: the largest product of each cell, ``(B, N, M)``; one voxel carries its gradient."""
+    return products_at(regions, abnormality, k_largest(regions, abnormality, 1))[..., 0]
+
+
+def _block_maxima(regions: Tensor, abnormality: Tensor) -> Tensor:
+    """Largest product of every block, ``(B, N, M, blocks)``; the last block may be short."""
+    batch, n, voxels = regions.shape
+    m = abnormality.shape[1]
+    maxima = regions.new_empty((batch, n, m, -(-voxels // _BLOCK)))
+    whole = voxels - voxels % _BLOCK
+    buffer = regions.new_empty((batch, n, m, min(_CHUNK, whole)))
+    for start in range(0, whole, _CHUNK):
+        stop = min(start + _CHUNK, whole)
+        products = buffer[..., : stop - start]
+        torch.mul(
+            regions[:, :, None, start:stop], abnormality[:, None, :, start:stop], out=products
+        )
+        target = maxima[..., start // _BLOCK : stop // _BLOCK]
+        torch.amax(products.unflatten(3, (-1, _BLOCK)), dim=-1, out=target)
+    if whole < voxels:
+        rest = regions[:, :, None, whole:] * abnormality[:, None, :, whole:]
+        maxima[..., -1] = rest.amax(dim=-1)
+    return maxima

@@ -69,13 +69,10 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         """Network and pooling with weights that depend on the seed only."""
         import torch
 
-        # The class that belongs to a config is imported with it, from wherever its kind lives.
-        kinds: list[type[MILPooling[Any]]] = MILPooling.__subclasses__()
-        kind = next(c for c in kinds if getattr(c, "Config", None) is type(self.config.pooling))
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             network = self.build()
-            pooling = kind(self.config.pooling, self.anatomy)
+            pooling: MILPooling[Any] = build(self.config.pooling, self.anatomy)
             pooling.learned()
         return network, pooling
 
@@ -116,7 +113,7 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         """
         import torch
 
-        from crossdl.networks.products import largest, products_at
+        from crossdl.networks.products import largest_products
         from crossdl.preprocessing import preprocess
         from crossdl.training.loop import device, uses_bf16
 
@@ -131,7 +128,7 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
                 outputs = network(image)
             regions, abnormality = (x.float() for x in network.probabilities(outputs[-1]))
             s, d = regions.flatten(2), abnormality.flatten(2)
-            region_scores = products_at(s, d, largest(s, d))[0, ..., 0]
+            region_scores = largest_products(s, d)[0]
             scan_scores = d.amax(dim=2)[0]
         shape = regions.shape[2:]
         factor = [n / m for n, m in zip(self.input_shape, shape, strict=True)]

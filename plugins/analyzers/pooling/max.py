@@ -25,6 +25,6 @@ class Max(MILPooling[MaxConfig]):
 
     def pool(self, regions: Tensor, abnormality: Tensor, coarser: Tensor | None) -> Tensor:
         """Pools ``(B, N, V)`` and ``(B, M, V)`` to ``(B, N, M)``."""
-        from crossdl.networks.products import largest, products_at
+        from crossdl.networks.products import largest_products
 
-        return products_at(regions, abnormality, largest(regions, abnormality))[..., 0]
+        return largest_products(regions, abnormality)

@@ -24,12 +24,12 @@ from crossdl.training.data import fingerprint, statistics, train_loader
 def test_it_learns_which_region_shows_what(toys: ModuleType, tmp_path: Path) -> None:
     from sklearn.metrics import roc_auc_score
 
-    analyzer = toys.unet(epochs=10, patience=10, learning_rate=5e-3, halve_from_epoch=7)
-    result = analyzer.fit(toys.blobs(60, 0), toys.blobs(20, 1), seed=0, folder=tmp_path)
+    analyzer = toys.unet(epochs=7, patience=7, learning_rate=4e-3, halve_from_epoch=5)
+    result = analyzer.fit(toys.blobs(48, 0), toys.blobs(12, 1), seed=0, folder=tmp_path)
     test = toys.blobs(40, 2)
     scores = np.stack([analyzer.predict(toys.volume(s)).region_scores for s in test])
     truth = np.stack([s.matrix[:-2] for s in test])
-    assert result.best_value < 0.5 * result.history[0]["valid/region"]
+    assert result.best_value < 0.6 * result.history[0]["valid/region"]
     assert roc_auc_score(truth.ravel(), scores.ravel()) > 0.9
     assert result.best_value == min(entry["valid/region"] for entry in result.history)
 
