@@ -75,7 +75,6 @@ class Catalog:
             CatalogError: Two owners claim one kind, or a folder does not exist.
         """
         self.plugin_paths = tuple(plugin_paths)
-        self.plugin_paths = tuple(plugin_paths)
         self.problems: list[str] = []
         """One sentence per third-party package that is broken and was skipped."""
         self._entries: dict[tuple[str, str], Entry] = {}
@@ -174,8 +173,14 @@ class Catalog:
         return next((text.splitlines()[0] for text in texts if text), "")
 
     def create(self, slot: str, config: ComponentConfig, anatomy: Anatomy) -> Any:
-        """Builds the component of a config."""
-        return self.component(slot, config.kind)(config, anatomy)
+        """Builds the component of a config.
+
+        Raises:
+            CatalogError: The config is not one of this slot.
+        """
+        from crossdl.interfaces import build
+
+        return build(self.parse(slot, config), anatomy)
 
     def _add(self, entry: Entry) -> None:
         other = self._entries.get((entry.slot, entry.kind))

@@ -22,6 +22,7 @@ fast.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,6 +55,9 @@ if TYPE_CHECKING:
 ConfigT = TypeVar("ConfigT", bound=ComponentConfig)
 
 
+_COMPONENT_OF: dict[type[ComponentConfig], type[Component[Any]]] = {}
+
+
 class Component(ABC, Generic[ConfigT]):
     """Base of everything a composition names.
 
@@ -76,11 +80,20 @@ class Component(ABC, Generic[ConfigT]):
                 for argument in get_args(base):
                     if isinstance(argument, type) and issubclass(argument, ComponentConfig):
                         cls.Config = argument
+                        _COMPONENT_OF[argument] = cls
 
     def __init__(self, config: ConfigT, anatomy: Anatomy) -> None:
         """Keeps both; heavy set-up belongs into the first use, not here."""
         self.config = config
         self.anatomy = anatomy
+
+
+def build(config: ComponentConfig, anatomy: Anatomy) -> Any:
+    """The component that belongs to a config, such as the pooling inside an analyzer's config.
+
+    A config's class is imported together with its component's, from wherever the kind lives.
+    """
+    return _COMPONENT_OF[type(config)](config, anatomy)
 
 
 class ReportDiscretizer(Component[ConfigT]):
@@ -101,7 +114,7 @@ class ReportDiscretizer(Component[ConfigT]):
             labels must not depend on its neighbours; an empty sentence gives zeros.
         """
 
-    def fit(self, train: SentenceLabels, valid: SentenceLabels, seed: int) -> None:  # noqa: B027
+    def fit(self, train: SentenceLabels, valid: SentenceLabels, seed: int) -> None:
         """Learns from labelled sentences (E2). Rule-based discretizers do nothing."""
 
 
@@ -146,6 +159,10 @@ class RegionSegmenter(Component[ConfigT]):
         if not regions.grid.same_as(volume.grid):
             raise AssertionError(f"{type(self).__name__} returned labels on another grid")
         return regions
+
+    def fingerprint(self) -> str:
+        """Changes whenever the labels of a scan may change; part of the cache's key."""
+        return json.dumps([self.config.model_dump(mode="json"), self.anatomy.region_names])
 
     @abstractmethod
     def register(self, volume: Volume) -> RegionMap:

@@ -209,18 +209,18 @@ class _Pipeline:
         samples = []
         with self._stage(f"Preprocess {split} scans"):
             for record in track(usable, "preprocessing"):
+                regions = outcome.regions.get(record.scan_id)
                 try:
                     volume = self.cohort.volume(record)
                     ready = preprocess(volume, self.anatomy, self.analyzer.input_shape)
+                    labels = (
+                        np.zeros(self.analyzer.input_shape, dtype=np.uint8)
+                        if regions is None
+                        else labels_on(regions(), ready.grid)
+                    )
                 except CrossDLError as error:
                     self._fail(record.scan_id, "preprocess", str(error))
                     continue
-                regions = outcome.regions.get(record.scan_id)
-                labels = (
-                    np.zeros(self.analyzer.input_shape, dtype=np.uint8)
-                    if regions is None
-                    else labels_on(regions(), ready.grid)
-                )
                 matrix = self.matrices[record.scan_id].values
                 samples.append(Sample(record.scan_id, ready.image, labels, matrix))
         return tuple(samples)

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
 from crossdl import cache as stages
 from crossdl.anatomy import load_anatomy
-from crossdl.catalog import SLOT_FOLDERS, Catalog
+from crossdl.catalog import Catalog
 from crossdl.config import ComponentConfig
 from crossdl.errors import CrossDLError, InputError
 from crossdl.files import write_json
@@ -32,14 +32,6 @@ from crossdl.progress import progress_bar
 from crossdl.types import Grid, Quality, RegionMap, ScanRecord
 
 _STAGE = "regions"
-
-
-@runtime_checkable
-class Fingerprinted(Protocol):
-    """A segmenter that says itself what its results depend on beyond its config."""
-
-    def fingerprint(self) -> str:
-        """Changes whenever the labels of a scan may change."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +84,7 @@ def segment_cohort(
         on_done: Called with the scan's name when it is finished or has failed.
     """
     job = _Job(
-        tuple(_plugin_paths(catalog)),
+        tuple(map(str, catalog.plugin_paths)),
         anatomy,
         cohort.model_dump_json(),
         segmenter.model_dump_json(),
@@ -220,28 +212,10 @@ def _tools(
     return cohort, {r.scan_id: r for r in cohort.records()}, segmenter
 
 
-def _plugin_paths(catalog: Catalog) -> list[str]:
-    """The users' folders a catalog was made with."""
-    roots = {
-        str(entry.path.resolve().parents[SLOT_FOLDERS[slot].count("/") + 1]): None
-        for slot in SLOT_FOLDERS
-        for entry in catalog.kinds(slot)
-        if entry.path is not None
-    }
-    return list(roots)
-
-
 def _dependencies(catalog: Catalog, segmenter: RegionSegmenter[Any]) -> dict[str, Any]:
     """What the labels depend on besides the scan."""
-    config: ComponentConfig = segmenter.config
-    if isinstance(segmenter, Fingerprinted):
-        found: dict[str, Any] = {"segmenter": segmenter.fingerprint()}
-    else:
-        found = {
-            "segmenter": config.model_dump(mode="json"),
-            "regions": list(segmenter.anatomy.region_names),
-        }
-    path = catalog.entry("segmenter", config.kind).path
+    found = {"segmenter": segmenter.fingerprint()}
+    path = catalog.entry("segmenter", segmenter.config.kind).path
     if path is not None:  # a user's own file, which has no version
         found["source"] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

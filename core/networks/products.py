@@ -33,10 +33,9 @@ def k_largest(regions: Tensor, abnormality: Tensor, k: int) -> Tensor:
     maxima = _block_maxima(regions, abnormality)
     chosen = maxima.topk(min(k, maxima.shape[3]), sorted=False).indices
     inside = torch.arange(_BLOCK, device=regions.device)
-    found = []
-    for cells in chosen.split(1, dim=1):  # one region at a time: with a large k this is the bulk
-        members = (cells[..., None] * _BLOCK + inside).flatten(3)
-        i = len(found)
+    found: list[Tensor] = []
+    for i in range(regions.shape[1]):  # one region at a time: with a large k this is the bulk
+        members = (chosen[:, i : i + 1, ..., None] * _BLOCK + inside).flatten(3)
         exists = members.clamp_max(voxels - 1)
         products = products_at(regions[:, i : i + 1], abnormality, exists)
         products.masked_fill_(members >= voxels, -1.0)
@@ -81,7 +80,7 @@ def _block_maxima(regions: Tensor, abnormality: Tensor) -> Tensor:
             regions[:, :, None, start:stop], abnormality[:, None, :, start:stop], out=products
         )
         target = maxima[..., start // _BLOCK : stop // _BLOCK]
-        torch.amax(products.unflatten(3, (-1, _BLOCK)), dim=-1, out=target)
+        torch.amax(products.view(batch, n, m, -1, _BLOCK), dim=-1, out=target)
     if whole < voxels:
         rest = regions[:, :, None, whole:] * abnormality[:, None, :, whole:]
         maxima[..., -1] = rest.amax(dim=-1)

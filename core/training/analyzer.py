@@ -14,7 +14,7 @@ import numpy as np
 from crossdl.anatomy import Anatomy
 from crossdl.errors import InputError
 from crossdl.files import replacing, write_json
-from crossdl.interfaces import AbnormalityAnalyzer, FitResult, MILPooling
+from crossdl.interfaces import AbnormalityAnalyzer, FitResult, MILPooling, build
 from crossdl.training.config import NetworkConfig
 from crossdl.training.samples import TrainingSet
 from crossdl.types import Grid, Prediction, Quality, Volume

@@ -19,7 +19,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 
 from crossdl.config import ComponentConfig, Slot
 from crossdl.errors import ConfigError, RegistrationError
-from crossdl.interfaces import AtlasSource, RegionSegmenter
+from crossdl.interfaces import AtlasSource, RegionSegmenter, build
 from crossdl.types import Quality, RegionMap, Volume
 
 if TYPE_CHECKING:
@@ -177,10 +177,8 @@ class Elastix(RegionSegmenter[ElastixConfig]):
         config = self.config.atlas
         if config is None:
             config = default_catalog().parse("atlas", dict(self.anatomy.atlas))
-        # The class that belongs to a config is imported with it, from wherever its kind lives.
-        sources: list[type[AtlasSource[Any]]] = AtlasSource.__subclasses__()
-        source = next(c for c in sources if getattr(c, "Config", None) is type(config))
-        return source(config, self.anatomy).load()
+        source: AtlasSource[Any] = build(config, self.anatomy)
+        return source.load()
 
     @cached_property
     def _template(self) -> Template:
