@@ -145,7 +145,8 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         """Doubts about the input."""
         from crossdl.preprocessing import canonical
 
-        slices = canonical(volume.array, volume.grid)[1].shape[0]
+        acquired = volume.meta.get("slice_positions_mm")  # before any resampling
+        slices = len(acquired or range(canonical(volume.array, volume.grid)[1].shape[0]))
         sides = [n * s for n, s in zip(box.shape, box.spacing, strict=True)]
         flags = [str(warning) for warning in volume.meta.get("warnings", ())]
         if slices < self.config.min_slices:

@@ -84,6 +84,8 @@ def test_quality_of_a_good_and_of_doubtful_scans(model: tuple[UNet, Path]) -> No
     assert good.values["slices"] == 30
     few = analyzer.predict(ball((9, 80, 70))).quality
     assert any("only 9 slices, 10 are expected" in flag for flag in few.flags)
+    resampled = replace(ball(), meta={"slice_positions_mm": [0.0, 20.0, 40.0]})
+    assert any("only 3 slices" in flag for flag in analyzer.predict(resampled).quality.flags)
     volume = ball()
     small = Volume(
         volume.array, Grid(volume.grid.shape, np.diag([0.2, 0.2, 0.2, 1.0]) @ volume.grid.affine)
