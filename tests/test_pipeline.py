@@ -1,0 +1,155 @@
+"""A whole run, small: the same seed gives the same bytes, a killed run ends the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+REGISTRY = """
+plugin_paths = ["plugins"]
+
+[compositions.tiny]
+extends = "demo"
+cohort = { patients = { train = 6, valid = 2, test = 6 }, matrix = 64, spacing_mm = [3.6, 3.8] }
+segmenter = { kind = "slabs" }
+analyzer = { volume_shape = [16, 32, 32], levels = 3, base_filters = 2, epochs = 3 }
+"""
+
+SLABS = '''
+"""Cuts the volume into slabs: a segmenter without registration."""
+
+from typing import Literal
+
+import numpy as np
+
+from crossdl.config import ComponentConfig
+from crossdl.errors import RegistrationError
+from crossdl.interfaces import RegionSegmenter
+from crossdl.types import Quality, RegionMap
+
+
+class SlabsConfig(ComponentConfig):
+    """Settings of Slabs."""
+
+    kind: Literal["slabs"] = "slabs"
+
+
+class Slabs(RegionSegmenter[SlabsConfig]):
+    """Slab i of the slices is region i."""
+
+    def register(self, volume):
+        """Refuses one scan, so that a run has something to report."""
+        if volume.name == "p0002":
+            raise RegistrationError(f"{volume.name}: refused by the test")
+        depth = volume.array.shape[0]
+        index = np.arange(depth) * self.anatomy.n_regions // depth
+        labels = np.broadcast_to((index + 1)[:, None, None], volume.array.shape)
+        return RegionMap(labels.astype(np.uint8), volume.grid, Quality({"final_metric": {}}))
+'''
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "registry.toml").write_text(REGISTRY, encoding="utf-8")
+    target = folder / "plugins" / "segmenters" / "slabs.py"
+    target.parent.mkdir(parents=True)
+    target.write_text(SLABS, encoding="utf-8")
+    return folder
+
+
+def start(project: Path, out: str, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "crossdl", "run", "tiny", "--registry", "registry.toml"]
+    return subprocess.Popen(
+        [*command, "--out", out, *more],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        env={**os.environ, "CROSSDL_CACHE": str(project / "cache"), "COLUMNS": "120"},
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=280)
+    assert process.returncode == 0, output
+    return output
+
+
+@pytest.fixture(scope="module")
+def finished(project: Path) -> tuple[Path, str]:
+    return project / "first", finish(start(project, "first"))
+
+
+def result_bytes(run: Path) -> dict[str, bytes]:
+    names = ["metrics.json", "predictions.jsonl", "model/model.safetensors", "failures.json"]
+    return {name: (run / name).read_bytes() for name in names}
+
+
+def test_a_run_leaves_everything_it_promises(finished: tuple[Path, str]) -> None:
+    run, output = finished
+    for name in ("config.json", "versions.json", "run.log", "metrics.json", "predictions.jsonl",
+                 "failures.json", "summary.html", "model/model.json", "figures/example_1.png",
+                 "figures/training.png"):  # fmt: skip
+        assert (run / name).stat().st_size > 0, name
+    assert "Summary: first/summary.html" in output
+    assert "Region, micro" in output
+    config = json.loads((run / "config.json").read_text("utf-8"))
+    assert config["seed"] == 0
+    assert config["analyzer"]["volume_shape"] == [16, 32, 32]
+    assert len((run / "predictions.jsonl").read_text("utf-8").splitlines()) == 6
+    assert not [p for p in run.rglob("*") if "tmp" in p.name]
+
+
+def test_a_failed_scan_is_reported_and_the_others_go_on(finished: tuple[Path, str]) -> None:
+    run, output = finished
+    [failure] = json.loads((run / "failures.json").read_text("utf-8"))
+    assert failure == {
+        "scan_id": "p0002", "stage": "register", "reason": "p0002: refused by the test",
+    }  # fmt: skip
+    assert "p0002 (register): p0002: refused by the test" in output
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_bytes(finished: tuple[Path, str], project: Path) -> None:
+    finish(start(project, "second"))
+    assert result_bytes(project / "second") == result_bytes(finished[0])
+
+
+def test_a_killed_run_continues_to_the_same_bytes(
+    finished: tuple[Path, str], project: Path
+) -> None:
+    process = start(project, "killed")
+    checkpoint = project / "killed" / "training"
+    deadline = time.monotonic() + 200
+    while not list(checkpoint.glob("*.safetensors")) and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (project / "killed" / "metrics.json").exists()
+    finish(start(project, "killed"))
+    assert result_bytes(project / "killed") == result_bytes(finished[0])
+
+
+def test_a_finished_run_is_only_reported_again(finished: tuple[Path, str], project: Path) -> None:
+    before = result_bytes(finished[0])
+    output = finish(start(project, "first"))
+    assert "Train" not in output
+    assert result_bytes(finished[0]) == before
+
+
+def test_another_configuration_does_not_overwrite_a_run(
+    finished: tuple[Path, str], project: Path
+) -> None:
+    process = start(project, "first", "--seed", "7")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "another configuration" in output
