@@ -121,6 +121,15 @@ class Anatomy(_Frozen):
         for cell in self.impossible:
             if cell[0] not in by_name or cell[1] not in {t.name for t in self.types}:
                 raise ValueError(f"impossible cell {cell} names an unknown region or type")
+        sides = {r.side for r in self.regions if r.side is not None}
+        labels = {self.other.name, self.unclear.name}
+        problems = [
+            f"lexicon.{language}.{problem}"
+            for language, lexicon in self.lexicon.items()
+            for problem in lexicon.unknown_names(sides, self.parts, labels, self.type_names)
+        ]
+        if problems:
+            raise ValueError("; ".join(problems))
         return self
 
     @property

@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 
 from crossdl.config import ComponentConfig
-from crossdl.errors import ConfigError
 from crossdl.interfaces import ReportDiscretizer
 from crossdl.lexicon import any_of
 from crossdl.plugins.discretizers._linking import cells
@@ -34,28 +33,13 @@ class LexiconDiscretizer(ReportDiscretizer[LexiconConfig]):
 
     @cached_property
     def _readers(self) -> list[tuple[re.Pattern[str], Reader]]:
-        sides = {r.side for r in self.anatomy.regions if r.side is not None}
-        labels = [self.anatomy.other.name, self.anatomy.unclear.name]
-        problems = [
-            f"lexicon.{language}.{problem}"
-            for language, lexicon in self.anatomy.lexicon.items()
-            for problem in lexicon.unknown_names(
-                sides, self.anatomy.parts, labels, self.anatomy.type_names
-            )
-        ]
-        if problems:
-            raise ConfigError(f"{self.anatomy.name}: the lexicons do not fit the anatomy", problems)
         return [
             (any_of([lexicon.detect]), Reader(lexicon, self.anatomy))
             for lexicon in self.anatomy.lexicon.values()
         ]
 
     def label(self, sentences: Sequence[str]) -> SentenceLabels:
-        """Labels n sentences; one in no known language gives zeros.
-
-        Raises:
-            ConfigError: The lexicons name regions or types that the anatomy does not have.
-        """
+        """Labels n sentences; one in no known language gives zeros."""
         n = len(sentences)
         regions = np.zeros((n, len(self.anatomy.label_names)), dtype=np.float32)
         types = np.zeros((n, self.anatomy.n_types), dtype=np.float32)
