@@ -223,10 +223,9 @@ def _interpolate(maps: npt.NDArray[Any], positions: list[Float64Array]) -> Float
     depth, height, width = weights
     result = np.empty((len(maps), len(depth), len(height), len(width)), dtype=np.float32)
     for one, out in zip(maps, result, strict=True):
-        wide = torch.from_numpy(np.ascontiguousarray(one, dtype=np.float32)) @ width.T
-        for row, plane in zip(depth, torch.from_numpy(out), strict=True):
-            taps = row.nonzero()[:, 0]  # two source slices at most
-            torch.matmul(height, torch.tensordot(row[taps], wide[taps], 1), out=plane)
+        given = torch.from_numpy(np.ascontiguousarray(one, dtype=np.float32))
+        wide = torch.tensordot(depth, given @ width.T, 1)  # (D, H', W)
+        torch.bmm(height.expand(len(depth), -1, -1), wide, out=torch.from_numpy(out))
     return result
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 _BLOCK = 64  # voxels summarised by their largest product
-_CHUNK = 256 * _BLOCK  # voxels whose products exist at a time
+_CHUNK = 1024 * _BLOCK  # voxels whose products exist at a time
 
 
 @torch.no_grad()
