@@ -36,7 +36,13 @@ def quadrants() -> Anatomy:
     ]
     raw = load_anatomy("head_ct").model_dump()
     types = [{"name": "bright", "title": "Bright"}, {"name": "dark", "title": "Dark"}]
-    changed = {"name": "quadrants", "regions": regions, "types": types, "impossible": ()}
+    changed = {
+        "name": "quadrants",
+        "regions": regions,
+        "types": types,
+        "impossible": (),
+        "lexicon": {},
+    }
     return Anatomy.model_validate({**raw, **changed, "volume_shape": SHAPE})
 
 
