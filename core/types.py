@@ -159,7 +159,7 @@ class AbnormalityMatrix:
     @property
     def unclear(self) -> bool:
         """Whether any *unclear* cell is positive: such a scan contributes no region loss (E8)."""
-        return bool((self.values[-1] > 0).any())
+        return bool((self.values[-1] >= 0.5).any())
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Draws docs/overview.png, the README's picture, from a finished run: python docs/make_overview.py RUN."""
+"""Draws README's picture from a finished run: ``python docs/make_overview.py RUN``."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ def main(run: Path, composition_name: str = "demo") -> None:
 
     figure = Figure(figsize=(14, 4.6), layout="constrained")
     FigureCanvasAgg(figure)
-    text, cells, regions, maps, both = figure.subplots(
-        1, 5, width_ratios=[1.15, 0.75, 1, 1, 1]
-    )
+    text, cells, regions, maps, both = figure.subplots(1, 5, width_ratios=[1.15, 0.75, 1, 1, 1])
     text.axis("off")
     text.set_title("Findings", loc="left", fontsize=11)
     text.text(0, 0.97, textwrap.fill(record.findings, 36), va="top", fontsize=9, wrap=False)
     parts = [r.title for r in anatomy.regions]
-    cells.imshow(matrix.bags, cmap=ListedColormap(["#f2f2f2", "#c44e00"]), aspect="auto", vmin=0, vmax=1)
+    cells.imshow(
+        matrix.bags, cmap=ListedColormap(["#f2f2f2", "#c44e00"]), aspect="auto", vmin=0, vmax=1
+    )
     cells.set_yticks(range(len(parts)), parts, fontsize=7)
     short = [t.name.replace("_", "\n") for t in anatomy.types]
     cells.set_xticks(range(len(short)), short, fontsize=7)

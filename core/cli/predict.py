@@ -28,19 +28,18 @@ def predict(
     """
     from rich.console import Console
 
-    from crossdl.anatomy import load_anatomy
     from crossdl.io.volumes import read_volume
-    from crossdl.models import load_model, model_anatomy
+    from crossdl.models import load_model
     from crossdl.prediction_files import prediction_table, write_prediction
     from crossdl.registry import load_registry
 
     console = Console(stderr=True)
     catalog = load_registry(registry).catalog
-    anatomy = load_anatomy(model_anatomy(model))
-    with console.status("reading the scan"):
-        volume = read_volume(path, anatomy.modality, allow_missing_slices=allow_missing_slices)
     with console.status("loading the model"):
         analyzer = load_model(model, catalog)
+    anatomy = analyzer.anatomy
+    with console.status("reading the scan"):
+        volume = read_volume(path, anatomy.modality, allow_missing_slices=allow_missing_slices)
     with console.status("predicting"):
         prediction = analyzer.predict(volume)
     with console.status("writing the results"):

@@ -182,10 +182,8 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
             working.write_bytes(save(tensors))
         described = {
             "format": FORMAT,
-            "anatomy": self.anatomy.name,
+            "anatomy": self.anatomy.model_dump(mode="json"),
             "config": self.config.model_dump(mode="json"),
-            "regions": list(self.anatomy.region_names),
-            "types": list(self.anatomy.type_names),
             "input_shape": list(self.input_shape),
             "mean": trained.statistics.mean,
             "std": trained.statistics.std,
@@ -237,13 +235,12 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         self._trained = trained
 
     def _check_labels(self, path: Path, described: dict[str, Any]) -> None:
-        mine = (self.anatomy.name, list(self.anatomy.region_names), list(self.anatomy.type_names))
-        theirs = (described["anatomy"], described["regions"], described["types"])
-        if mine != theirs:
+        mine, theirs = self.anatomy, Anatomy.model_validate(described["anatomy"])
+        if (mine.region_names, mine.type_names) != (theirs.region_names, theirs.type_names):
             raise InputError(
-                f"{path}: made for anatomy {theirs[0]!r} with {len(theirs[1])} regions and "
-                f"{len(theirs[2])} types, not for {mine[0]!r} with {len(mine[1])} and "
-                f"{len(mine[2])}; use a model of this anatomy"
+                f"{path}: made for anatomy {theirs.name!r} with {theirs.n_regions} regions and "
+                f"{theirs.n_types} types, not for {mine.name!r} with {mine.n_regions} and "
+                f"{mine.n_types}; use a model of this anatomy"
             )
         if tuple(described["input_shape"]) != self.input_shape:
             raise InputError(

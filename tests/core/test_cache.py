@@ -26,7 +26,7 @@ def test_a_stage_is_made_once_whatever_the_order_of_its_key() -> None:
     first = cache.stored("stage", {"a": 1, "b": 2}, _writer(calls, "x"))
     again = cache.stored("stage", {"b": 2, "a": 1}, _writer(calls, "y"))
     assert first == again
-    assert (again / "result.txt").read_text() == "x"
+    assert (again / "result.txt").read_text(encoding="utf-8") == "x"
     assert len(calls) == 1
 
 

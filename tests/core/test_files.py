@@ -14,7 +14,7 @@ def test_the_old_file_survives_a_failed_write(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), replacing(path) as working:
         working.write_text("half")
         raise RuntimeError
-    assert json.loads(path.read_text()) == {"x": 1}
+    assert json.loads(path.read_text(encoding="utf-8")) == {"x": 1}
     assert [p.name for p in path.parent.iterdir()] == ["a.json"]
 
 

@@ -75,7 +75,11 @@ def test_the_wheel_works_alone(wheel: Path, tmp_path: Path) -> None:
         "print(crossdl.__file__, len(Catalog().kinds('pooling')))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=60
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     place, count = done.stdout.split()

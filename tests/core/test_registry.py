@@ -68,7 +68,7 @@ axis = "analyzer.pooling"
 values = ["largest"]
 """
     )
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8").splitlines()
     expected = {
         "compositions.wrong.sed: unknown field; did you mean 'seed'?": "sed = 3",
         "compositions.wrong.cohort: there is no cohort of kind 'fewer'; did you mean 'few'?": (
@@ -251,7 +251,7 @@ def test_changes(registry_file: Write) -> None:
 
 def test_plugin_paths_are_relative_to_the_file(tmp_path: Path, fakes: Path) -> None:
     shutil.copytree(fakes, tmp_path / "plugins")
-    source = (fakes / "analyzers/pooling/largest.py").read_text()
+    source = (fakes / "analyzers/pooling/largest.py").read_text(encoding="utf-8")
     mine = source.replace("largest", "mine").replace("Largest", "Mine")
     (tmp_path / "plugins/analyzers/pooling/mine.py").write_text(mine)
     file = tmp_path / "registry.toml"

@@ -27,7 +27,7 @@ def test_the_log_says_why_a_run_stopped(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), run.log() as log:
         log.info("hello")
         raise RuntimeError("disk gone")
-    text = (run.path / "run.log").read_text()
+    text = (run.path / "run.log").read_text(encoding="utf-8")
     assert "hello" in text
     assert "RuntimeError: disk gone" in text
 

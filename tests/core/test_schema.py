@@ -68,7 +68,7 @@ def test_every_kind_has_a_definition_and_every_reference_a_target(shipped: dict[
     ],
 )
 def test_what_fits(registry_file: Write, fakes: Path, text: str, fits: bool) -> None:
-    raw = tomllib.loads(registry_file(text).read_text())
+    raw = tomllib.loads(registry_file(text).read_text(encoding="utf-8"))
     errors = list(validator(registry_schema(Catalog([fakes]))).iter_errors(raw))
     assert (not errors) == fits, errors
 

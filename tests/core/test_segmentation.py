@@ -39,7 +39,11 @@ def run(
 
 
 def calls(log: Path) -> list[str]:
-    return [line.split()[0] for line in log.read_text().splitlines()] if log.exists() else []
+    return (
+        [line.split()[0] for line in log.read_text(encoding="utf-8").splitlines()]
+        if log.exists()
+        else []
+    )
 
 
 def test_a_bad_scan_costs_only_itself(tmp_path: Path) -> None:
@@ -71,7 +75,7 @@ def test_finished_scans_are_not_redone(tmp_path: Path) -> None:
     assert sorted(calls(log)) == ["a", "b", "fails", "fails"]
     assert set(outcome.regions) == {"a", "b"}
     assert sorted(done) == ["b", "fails"]
-    processes = {line.split()[1] for line in log.read_text().splitlines()}
+    processes = {line.split()[1] for line in log.read_text(encoding="utf-8").splitlines()}
     assert len(processes) == 2, "each run needs one long-lived worker"
 
 

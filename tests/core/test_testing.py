@@ -45,7 +45,7 @@ def pooling(fakes: Path, folder: Path, *replacements: tuple[str, str]) -> Subjec
     """The fake maximum with parts of its source replaced."""
     target = folder / "plugins" / "analyzers" / "pooling" / "largest.py"
     target.parent.mkdir(parents=True)
-    source = (fakes / "analyzers" / "pooling" / "largest.py").read_text()
+    source = (fakes / "analyzers" / "pooling" / "largest.py").read_text(encoding="utf-8")
     for old, new in replacements:
         assert old in source
         source = source.replace(old, new)
@@ -93,7 +93,7 @@ def test_faults_of_components_are_found(
 def other(fakes: Path, folder: Path, slot: str, kind: str, old: str, new: str) -> Subject:
     shutil.copytree(fakes, folder / "plugins")
     (path,) = (folder / "plugins").rglob(f"{kind}.py")
-    source = path.read_text()
+    source = path.read_text(encoding="utf-8")
     assert old in source
     path.write_text(source.replace(old, new))
     return Subject(Catalog([folder / "plugins"]), slot, kind, load_anatomy("head_ct"))

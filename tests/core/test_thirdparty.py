@@ -121,7 +121,7 @@ def test_a_composition_can_name_it(site: Path, fakes: Path, tmp_path: Path) -> N
 
 def test_it_inherits_the_contract_in_two_lines(site: Path) -> None:
     contract = site.parent / "contract.py"
-    assert len([line for line in contract.read_text().splitlines() if line]) == 2
+    assert len([line for line in contract.read_text(encoding="utf-8").splitlines() if line]) == 2
     done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", str(contract), site=site)
     assert done.returncode == 0, done.stdout
     assert int(done.stdout.split()[-4]) >= 15, done.stdout
@@ -131,7 +131,7 @@ def test_the_contract_finds_a_broken_pooling(site: Path, tmp_path: Path) -> None
     copy = tmp_path / "site"
     shutil.copytree(site, copy)
     module = copy / "crossdl_quantile" / "quantile.py"
-    source = module.read_text()
+    source = module.read_text(encoding="utf-8")
     module.write_text(source.replace("products.quantile", "2 * products.quantile"))
     contract = site.parent / "contract.py"
     done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", str(contract), site=copy)

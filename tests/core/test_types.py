@@ -86,8 +86,10 @@ def test_matrix_rows() -> None:
     np.testing.assert_array_equal(matrix.scan, [0, 1])
     assert matrix.scan.dtype == np.float32
     assert not matrix.unclear
-    values[4, 0] = 0.2
+    values[4, 0] = 0.5
     assert AbnormalityMatrix(values).unclear
+    values[4, 0] = 0.2
+    assert not AbnormalityMatrix(values).unclear
 
 
 def test_quality_is_json() -> None:

@@ -137,6 +137,6 @@ def test_schema_to_a_file_or_to_stdout(registry_file: Write, tmp_path: Path) -> 
     file, out = registry_file(""), tmp_path / "made" / "schema.json"
     printed = run("schema", "--registry", file)
     assert run("schema", "--registry", file, "--out", out).returncode == 0
-    assert json.loads(out.read_text()) == json.loads(printed.stdout)
+    assert json.loads(out.read_text(encoding="utf-8")) == json.loads(printed.stdout)
     assert "pooling.best" in json.loads(printed.stdout)["$defs"]
     assert [p.name for p in out.parent.iterdir()] == ["schema.json"]

@@ -57,7 +57,7 @@ def test_labels_come_back_on_the_scan(
     again = read_volume(ct)
     np.testing.assert_array_equal(again.array, source.array)
     assert again.grid.same_as(source.grid)
-    report = json.loads((out.parent / "quality.json").read_text())
+    report = json.loads((out.parent / "quality.json").read_text(encoding="utf-8"))
     assert report["final_metric"] == {"all": -1.0}
     assert (report["ok"], report["flags"]) == (False, ["look"])
     assert report["region_label_values"] == {n: i + 1 for i, n in enumerate(ANATOMY.region_names)}

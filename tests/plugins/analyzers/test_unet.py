@@ -120,8 +120,7 @@ def test_half_precision_halves_the_file(tmp_path: Path) -> None:
 
 def test_model_json_says_what_it_is(model: tuple[UNet, Path]) -> None:
     described = json.loads((model[1] / "model.json").read_text(encoding="utf-8"))
-    assert described["anatomy"] == ANATOMY.name
-    assert described["regions"] == list(ANATOMY.region_names)
+    assert Anatomy.model_validate(described["anatomy"]) == ANATOMY
     assert described["config"]["pooling"] == {"kind": "max"}
     assert described["training"]["train_scans"] == 2
     assert {p.name for p in model[1].iterdir()} == {"model.json", "model.safetensors"}
@@ -130,8 +129,9 @@ def test_model_json_says_what_it_is(model: tuple[UNet, Path]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.update(anatomy="knee"), "made for anatomy 'knee'"),
-        (lambda d: d["regions"].reverse(), "made for anatomy"),
+        (lambda d: d.update(anatomy="knee"), "damaged"),
+        (lambda d: d["anatomy"]["regions"].reverse(), "made for anatomy 'head_ct'"),
+        (lambda d: d["anatomy"]["types"].reverse(), "made for anatomy"),
         (lambda d: d.update(format=99), "format 99"),
         (lambda d: d.pop("mean"), "damaged"),
         (lambda d: d.update(std="wide"), "damaged"),

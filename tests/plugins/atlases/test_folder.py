@@ -100,7 +100,9 @@ def test_labels_on_another_grid_are_refused(make: Callable[..., Folder]) -> None
 def test_description_must_be_whole(make: Callable[..., Folder], tmp_path: Path) -> None:
     atlas = make()
     path = tmp_path / "atlas.toml"
-    path.write_text(path.read_text().replace('licence = "CC0"\n', ""), encoding="utf-8")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('licence = "CC0"\n', ""), encoding="utf-8"
+    )
     with pytest.raises(InputError, match="licence: is missing"):
         atlas.load()
     path.write_text("name = ", encoding="utf-8")

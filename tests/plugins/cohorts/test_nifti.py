@@ -131,7 +131,7 @@ def test_another_seed_draws_other_patients(tmp_path):
 def test_row_order_does_not_change_the_drawing(tmp_path):
     _many(tmp_path, 12)
     before = {r.scan_id: r.split for r in cohort(tmp_path).records()}
-    head, *rows = (tmp_path / "reports.csv").read_text().splitlines()
+    head, *rows = (tmp_path / "reports.csv").read_text(encoding="utf-8").splitlines()
     table(tmp_path, "\n".join([head, *rows[::-1]]))
     assert {r.scan_id: r.split for r in cohort(tmp_path).records()} == before
 

@@ -122,7 +122,7 @@ def changed(tmp_path: Path) -> Changed:
 
     def make(old: str, new: str) -> Elastix:
         folder = files("crossdl.plugins.segmenters") / "elastix_maps" / "fast"
-        text = (folder / "affine.txt").read_text()
+        text = (folder / "affine.txt").read_text(encoding="utf-8")
         assert old in text
         path = tmp_path / "mine.txt"
         path.write_text(text.replace(old, new))
