@@ -240,7 +240,7 @@ class Elastix(RegionSegmenter[ElastixConfig]):
                     output_directory=folder,
                 )
             except RuntimeError as error:
-                said = log.read_text(errors="replace") if log.is_file() else ""
+                said = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
                 raise RegistrationError(
                     f"{name}: elastix failed: {_reason(said + str(error))}"
                 ) from error
@@ -250,7 +250,9 @@ class Elastix(RegionSegmenter[ElastixConfig]):
                 log_to_console=False,
                 output_directory=folder,  # it always writes its field to disk as well
             )
-            found = re.findall(r"^Final metric value\s*=\s*(\S+)", log.read_text(), re.MULTILINE)
+            found = re.findall(
+                r"^Final metric value\s*=\s*(\S+)", log.read_text(encoding="utf-8"), re.MULTILINE
+            )
         displacement = np.array(itk.array_view_from_image(field), dtype=np.float32)
         if len(found) != len(names) or not np.isfinite(displacement).all():
             raise RegistrationError(f"{name}: elastix ended without a usable transform")
