@@ -15,8 +15,8 @@ test: $(SETUP)  ## lint, format, types, tests
 	$(BIN)/mypy -p crossdl
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-# Depends on what changes the installed environment, a new top-level entry of core/ included.
-$(SETUP): pyproject.toml constraints.txt hatch_build.py $(wildcard core/*)
+# The folder core itself changes when it gets a new top-level entry, which needs a new link.
+$(SETUP): pyproject.toml constraints.txt hatch_build.py core
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
 	touch $@

@@ -9,7 +9,7 @@ import numpy as np
 
 from crossdl.anatomy import Anatomy
 from crossdl.files import replacing, write_json
-from crossdl.types import FloatArray, LabelArray, Prediction, Volume
+from crossdl.types import FloatArray, Grid, LabelArray, Prediction, Volume
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,26 +39,25 @@ def region_labels(region_maps: FloatArray) -> LabelArray:
     return np.where(sure, best + 1, 0).astype(np.uint8)
 
 
-def write_prediction(
-    folder: Path, volume: Volume, prediction: Prediction, anatomy: Anatomy
-) -> None:
-    """Writes ``ct``, ``regions`` and one heatmap per type as NIfTI, an overlay PNG and the scores.
-
-    All images share the grid of ``volume``, so they overlay it in any viewer.
-    ``prediction.json`` is written last: where it stands, everything else is complete.
-    """
-    from crossdl.figures import overlay_figure
-    from crossdl.io.volumes import write_volume
+def maps_of_patient(prediction: Prediction, grid: Grid) -> tuple[LabelArray, FloatArray]:
+    """Region labels ``(D, H, W)`` and heatmaps ``(M, D, H, W)`` on the patient's grid."""
     from crossdl.preprocessing import maps_on
 
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "prediction.json").unlink(missing_ok=True)
-    labels = region_labels(maps_on(prediction.region_maps, prediction.grid, volume.grid))
-    heat = maps_on(prediction.abnormality_maps, prediction.grid, volume.grid)
-    write_volume(folder / "ct.nii.gz", np.rint(volume.array).astype(np.int16), volume.grid)
-    write_volume(folder / "regions.nii.gz", labels, volume.grid)
-    for name, map_ in zip(anatomy.type_names, heat, strict=True):
-        write_volume(folder / f"abnormality_{name}.nii.gz", map_, volume.grid)
+    labels = region_labels(maps_on(prediction.region_maps, prediction.grid, grid))
+    return labels, maps_on(prediction.abnormality_maps, prediction.grid, grid)
+
+
+def write_overlay(
+    path: Path,
+    volume: Volume,
+    prediction: Prediction,
+    labels: LabelArray,
+    heat: FloatArray,
+    anatomy: Anatomy,
+) -> None:
+    """Draws what :func:`maps_of_patient` gave over the CT, as PNG."""
+    from crossdl.figures import overlay_figure
+
     figure = overlay_figure(
         volume.array,
         labels,
@@ -68,8 +67,28 @@ def write_prediction(
         grid=volume.grid,
         scores=prediction.scan_scores.tolist(),
     )
-    with replacing(folder / "overlay.png") as working:
+    with replacing(path) as working:
         figure.savefig(working, dpi=110, metadata={"Software": None})
+
+
+def write_prediction(
+    folder: Path, volume: Volume, prediction: Prediction, anatomy: Anatomy
+) -> None:
+    """Writes ``ct``, ``regions`` and one heatmap per type as NIfTI, an overlay PNG and the scores.
+
+    All images share the grid of ``volume``, so they overlay it in any viewer.
+    ``prediction.json`` is written last: where it stands, everything else is complete.
+    """
+    from crossdl.io.volumes import write_volume
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "prediction.json").unlink(missing_ok=True)
+    labels, heat = maps_of_patient(prediction, volume.grid)
+    write_volume(folder / "ct.nii.gz", np.rint(volume.array).astype(np.int16), volume.grid)
+    write_volume(folder / "regions.nii.gz", labels, volume.grid)
+    for name, map_ in zip(anatomy.type_names, heat, strict=True):
+        write_volume(folder / f"abnormality_{name}.nii.gz", map_, volume.grid)
+    write_overlay(folder / "overlay.png", volume, prediction, labels, heat, anatomy)
     legend = {name: index + 1 for index, name in enumerate(anatomy.region_names)}
     write_json(
         folder / "prediction.json",

@@ -279,24 +279,12 @@ class _Pipeline:
         return (None, "") if matrix is None else (matrix.values, "report")
 
     def _pictures(self, examples: Sequence[tuple[Volume, Any]]) -> None:
-        from crossdl.figures import overlay_figure
-        from crossdl.prediction_files import region_labels
-        from crossdl.preprocessing import maps_on
+        from crossdl.prediction_files import maps_of_patient, write_overlay
 
         for index, (volume, prediction) in enumerate(examples):
-            labels = region_labels(maps_on(prediction.region_maps, prediction.grid, volume.grid))
-            heat = maps_on(prediction.abnormality_maps, prediction.grid, volume.grid)
-            figure = overlay_figure(
-                volume.array,
-                labels,
-                heat,
-                self.anatomy,
-                title=volume.name,
-                grid=volume.grid,
-                scores=prediction.scan_scores.tolist(),
-            )
-            with replacing(self.run.path / "figures" / f"example_{index + 1}.png") as working:
-                figure.savefig(working, dpi=90, metadata={"Software": None})
+            labels, heat = maps_of_patient(prediction, volume.grid)
+            path = self.run.path / "figures" / f"example_{index + 1}.png"
+            write_overlay(path, volume, prediction, labels, heat, self.anatomy)
 
     def report(self, name: str) -> RunResult:
         """Measures what ``predictions.jsonl`` holds and writes metrics, figures and summary."""

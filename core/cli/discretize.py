@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crossdl.cli.options import RegistryFile
+
 if TYPE_CHECKING:
     from crossdl.anatomy import Anatomy
     from crossdl.interfaces import ReportDiscretizer
@@ -31,9 +33,7 @@ def discretize(
     composition: Annotated[
         str, typer.Option(help="Composition whose discretizer is used.")
     ] = "crossdl",
-    registry: Annotated[
-        Path | None, typer.Option(help="registry.toml; default: the shipped one.")
-    ] = None,
+    registry: RegistryFile = None,
 ) -> None:
     """Label sentences or Findings sections: probabilities of every region and type."""
     from rich.console import Console

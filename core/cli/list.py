@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from crossdl.cli.options import RegistryFile
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,9 +17,7 @@ def list_kinds(
     slot: Annotated[
         str | None, typer.Argument(help="Only this slot, e.g. pooling; default: everything.")
     ] = None,
-    registry: Annotated[
-        Path | None, typer.Option(help="registry.toml; default: the shipped one.")
-    ] = None,
+    registry: RegistryFile = None,
 ) -> None:
     """List kinds with their owner, compositions and studies. Imports no plugin's libraries."""
     from rich.table import Table

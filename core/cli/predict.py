@@ -7,20 +7,18 @@ from typing import Annotated
 
 import typer
 
+from crossdl.cli.options import AllowMissingSlices, RegistryFile, ScanPath
+
 
 def predict(
-    path: Annotated[Path, typer.Argument(help="Folder of a DICOM series, or a NIfTI file.")],
+    path: ScanPath,
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
     model: Annotated[
         Path | None,
         typer.Option(help="Model folder (RUN/model); default: the shipped demonstrator."),
     ] = None,
-    registry: Annotated[
-        Path | None, typer.Option(help="registry.toml whose plugins the model needs.")
-    ] = None,
-    allow_missing_slices: Annotated[
-        bool, typer.Option("--allow-missing-slices", help="Interpolate over missing slices.")
-    ] = False,
+    registry: RegistryFile = None,
+    allow_missing_slices: AllowMissingSlices = False,
 ) -> None:
     """Predict one scan: heatmaps and regions on its own geometry, scores, an overlay picture.
 

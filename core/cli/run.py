@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
+from crossdl.cli.options import RegistryFile
+
 
 def run(
     composition: Annotated[str, typer.Argument(help="Name in the registry file.")] = "demo",
     out: Annotated[
         Path | None, typer.Option("--out", help="Run folder; default runs/COMPOSITION.")
     ] = None,
-    registry: Annotated[
-        Path | None, typer.Option(help="registry.toml; default: the shipped one.")
-    ] = None,
+    registry: RegistryFile = None,
     change: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change a field: analyzer.epochs=5 (repeatable)."),

@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
+from crossdl.cli.options import RegistryFile
+
 
 def schema(
     out: Annotated[Path | None, typer.Option("--out", help="File; default: stdout.")] = None,
-    registry: Annotated[
-        Path | None,
-        typer.Option(help="registry.toml whose plugin_paths count; default: the shipped one."),
-    ] = None,
+    registry: RegistryFile = None,
 ) -> None:
     """Write the JSON schema of registry.toml, with one definition per kind (taplo, VS Code)."""
     import json

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from crossdl.cli.options import AllowMissingSlices, RegistryFile, ScanPath
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -16,20 +18,16 @@ if TYPE_CHECKING:
 
 
 def segment(
-    path: Annotated[Path, typer.Argument(help="Folder of a DICOM series, or a NIfTI file.")],
+    path: ScanPath,
     out: Annotated[Path, typer.Option("--out", help="Label file to write, .nii or .nii.gz.")],
     composition: Annotated[
         str, typer.Option(help="Composition whose segmenter and anatomy are used.")
     ] = "crossdl",
-    registry: Annotated[
-        Path | None, typer.Option(help="registry.toml; default: the shipped one.")
-    ] = None,
+    registry: RegistryFile = None,
     ct: Annotated[
         Path | None, typer.Option("--ct", help="Also write the CT that the labels overlay.")
     ] = None,
-    allow_missing_slices: Annotated[
-        bool, typer.Option("--allow-missing-slices", help="Interpolate over missing slices.")
-    ] = False,
+    allow_missing_slices: AllowMissingSlices = False,
 ) -> None:
     """Segment the regions of one scan; quality.json is written beside the labels.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
+
+from crossdl.cli.options import RegistryFile
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -19,9 +20,7 @@ def show(
     name: Annotated[
         str, typer.Argument(help="Composition, study, kind, or slot/kind such as pooling/max.")
     ],
-    registry: Annotated[
-        Path | None, typer.Option(help="registry.toml; default: the shipped one.")
-    ] = None,
+    registry: RegistryFile = None,
 ) -> None:
     """Show a composition with every default filled in, a study's cells, or a kind's fields."""
     from crossdl.cli.list import warn

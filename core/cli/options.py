@@ -1,0 +1,14 @@
+"""Arguments and options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ScanPath = Annotated[Path, typer.Argument(help="Folder of a DICOM series, or a NIfTI file.")]
+RegistryFile = Annotated[Path | None, typer.Option(help="registry.toml; default: the shipped one.")]
+AllowMissingSlices = Annotated[
+    bool, typer.Option("--allow-missing-slices", help="Interpolate over missing slices.")
+]
