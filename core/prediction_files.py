@@ -9,7 +9,13 @@ import numpy as np
 
 from crossdl.anatomy import Anatomy
 from crossdl.files import replacing, write_json
-from crossdl.types import FloatArray, Grid, LabelArray, Prediction, Volume
+from crossdl.types import BoolArray, FloatArray, LabelArray, Prediction, RegionMap, Volume
+
+AIR_OFFSET = np.float32(1024.0)
+"""Added while resampling, where 0 stands for what no voxel covers, so that this becomes air."""
+
+HEATMAP_STEPS = 256
+"""Heatmap files hold probabilities in steps of 1/256: a tenth of the size, and faster to write."""
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,18 +39,52 @@ def scores(prediction: Prediction, anatomy: Anatomy) -> dict[str, Any]:
 
 
 def region_labels(region_maps: FloatArray) -> LabelArray:
-    """Labels from Ŝ ``(N, D, H, W)``: the most probable region where it exceeds 0.5, else 0."""
+    """Labels from Ŝ ``(N, D, H, W)``: the most probable region where it exceeds 0.5, else 0.
+
+    Of each region only the largest connected piece is kept; stray ones are in no anatomy.
+    """
+    from scipy import ndimage
+
     best = region_maps.argmax(axis=0)
     sure = region_maps.max(axis=0) > 0.5
-    return np.where(sure, best + 1, 0).astype(np.uint8)
+    labels = np.zeros(best.shape, dtype=np.uint8)
+    for region in range(len(region_maps)):
+        pieces, count = ndimage.label(sure & (best == region))
+        if count:
+            sizes = np.bincount(pieces.ravel())
+            sizes[0] = 0
+            labels[pieces == sizes.argmax()] = region + 1
+    return labels
 
 
-def maps_of_patient(prediction: Prediction, grid: Grid) -> tuple[LabelArray, FloatArray]:
-    """Region labels ``(D, H, W)`` and heatmaps ``(M, D, H, W)`` on the patient's grid."""
-    from crossdl.preprocessing import maps_on
+def maps_of_patient(
+    prediction: Prediction, volume: Volume, anatomy: Anatomy
+) -> tuple[LabelArray, FloatArray]:
+    """Region labels ``(D, H, W)`` and heatmaps ``(M, D, H, W)`` on the grid of ``volume``.
 
-    labels = region_labels(maps_on(prediction.region_maps, prediction.grid, grid))
-    return labels, maps_on(prediction.abnormality_maps, prediction.grid, grid)
+    Labels are decided on a grid three times finer than the maps, where N maps are still small,
+    and carried to the patient's by nearest neighbour. The air around the head is in no region.
+    """
+    from crossdl.preprocessing import labels_on, maps_on
+
+    finer = prediction.grid.strided((1 / 3, 1 / 3, 1 / 3))
+    hu = maps_on(volume.array[None] + AIR_OFFSET, volume.grid, finer)[0] - AIR_OFFSET
+    head = _filled(hu > anatomy.tissue_threshold)
+    labels = region_labels(maps_on(prediction.region_maps, prediction.grid, finer) * head)
+    heat = maps_on(prediction.abnormality_maps, prediction.grid, volume.grid)
+    return labels_on(RegionMap(labels, finer), volume.grid), heat
+
+
+def _filled(tissue: BoolArray) -> BoolArray:
+    """The largest connected piece of ``(D, H, W)`` with the holes of its slices filled."""
+    from scipy import ndimage
+
+    opened = ndimage.binary_opening(tissue, iterations=2)  # parts the head from its holder
+    pieces, _ = ndimage.label(opened)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    head = ndimage.binary_dilation(pieces == sizes.argmax(), iterations=2) & tissue
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in head])
 
 
 def write_overlay(
@@ -83,11 +123,12 @@ def write_prediction(
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "prediction.json").unlink(missing_ok=True)
-    labels, heat = maps_of_patient(prediction, volume.grid)
+    labels, heat = maps_of_patient(prediction, volume, anatomy)
     write_volume(folder / "ct.nii.gz", np.rint(volume.array).astype(np.int16), volume.grid)
     write_volume(folder / "regions.nii.gz", labels, volume.grid)
     for name, map_ in zip(anatomy.type_names, heat, strict=True):
-        write_volume(folder / f"abnormality_{name}.nii.gz", map_, volume.grid)
+        steps = np.rint(map_ * HEATMAP_STEPS) / np.float32(HEATMAP_STEPS)
+        write_volume(folder / f"abnormality_{name}.nii.gz", steps, volume.grid)
     write_overlay(folder / "overlay.png", volume, prediction, labels, heat, anatomy)
     legend = {name: index + 1 for index, name in enumerate(anatomy.region_names)}
     write_json(

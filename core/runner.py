@@ -282,7 +282,7 @@ class _Pipeline:
         from crossdl.prediction_files import maps_of_patient, write_overlay
 
         for index, (volume, prediction) in enumerate(examples):
-            labels, heat = maps_of_patient(prediction, volume.grid)
+            labels, heat = maps_of_patient(prediction, volume, self.anatomy)
             path = self.run.path / "figures" / f"example_{index + 1}.png"
             write_overlay(path, volume, prediction, labels, heat, self.anatomy)
 

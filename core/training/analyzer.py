@@ -113,9 +113,9 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         """
         import torch
 
+        from crossdl.networks.devices import device, uses_bf16
         from crossdl.networks.products import largest_products
         from crossdl.preprocessing import preprocess
-        from crossdl.training.loop import device, uses_bf16
 
         trained = self._require_trained()
         ready = preprocess(volume, self.anatomy, self.input_shape)
@@ -138,11 +138,11 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
             grid=ready.grid.strided(factor),
             region_scores=region_scores.cpu().numpy(),
             scan_scores=scan_scores.cpu().numpy(),
-            quality=self._quality(volume, ready.grid),
+            quality=self._quality(volume, ready.grid, s.amax(dim=2)[0].cpu().tolist()),
         )
 
-    def _quality(self, volume: Volume, box: Grid) -> Quality:
-        """Doubts about the input."""
+    def _quality(self, volume: Volume, box: Grid, certainty: list[float]) -> Quality:
+        """Doubts about the input, and regions of which no voxel is probable."""
         from crossdl.preprocessing import canonical
 
         acquired = volume.meta.get("slice_positions_mm")  # before any resampling
@@ -158,6 +158,9 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
                 f"the box around the head is {text} mm (superior, posterior, left), each side "
                 f"should be {low:g} to {high:g} mm"
             )
+        lost = [r.title for r, p in zip(self.anatomy.regions, certainty, strict=True) if p <= 0.5]
+        if lost:
+            flags.append(f"the network finds no {', no '.join(lost)}; its scores there mean little")
         return Quality({"box_mm": [round(s, 1) for s in sides], "slices": slices}, tuple(flags))
 
     def save(self, folder: Path) -> None:

@@ -17,6 +17,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from crossdl.anatomy import Anatomy
 from crossdl.errors import ConfigError, InputError
 from crossdl.interfaces import FitResult
+from crossdl.networks.devices import device, uses_bf16
 from crossdl.networks.maps import MapNetwork
 from crossdl.training.checkpoint import SafetensorsCheckpointIO, read_checkpoint
 from crossdl.training.config import NetworkConfig
@@ -27,21 +28,6 @@ from crossdl.training.samples import TrainingSet
 
 if TYPE_CHECKING:
     from crossdl.interfaces import MILPooling
-
-
-def device() -> torch.device:
-    """CUDA where there is some, else the CPU (Apple's MPS lacks 3D poolings)."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def uses_bf16(config: NetworkConfig) -> bool:
-    """Whether to compute in bfloat16: as configured, or if the processor is made for it."""
-    if config.precision != "auto":
-        return config.precision == "bf16"
-    if device().type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
 
 
 def fit(

@@ -1,0 +1,25 @@
+"""Where networks are computed, and in which precision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from crossdl.training.config import NetworkConfig
+
+
+def device() -> torch.device:
+    """CUDA where there is some, else the CPU (Apple's MPS lacks 3D poolings)."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def uses_bf16(config: NetworkConfig) -> bool:
+    """Whether to compute in bfloat16: as configured, or if the processor is made for it."""
+    if config.precision != "auto":
+        return config.precision == "bf16"
+    if device().type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
