@@ -138,11 +138,11 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
             grid=ready.grid.strided(factor),
             region_scores=region_scores.cpu().numpy(),
             scan_scores=scan_scores.cpu().numpy(),
-            quality=self._quality(volume, ready.grid, s.amax(dim=2)[0].cpu().tolist()),
+            quality=self._quality(volume, ready.grid, (s[0] > 0.5).sum(dim=1).tolist()),
         )
 
-    def _quality(self, volume: Volume, box: Grid, certainty: list[float]) -> Quality:
-        """Doubts about the input, and regions of which no voxel is probable."""
+    def _quality(self, volume: Volume, box: Grid, voxels: list[int]) -> Quality:
+        """Doubts about the input, and about regions by their number of probable voxels."""
         from crossdl.preprocessing import canonical
 
         acquired = volume.meta.get("slice_positions_mm")  # before any resampling
@@ -158,9 +158,13 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
                 f"the box around the head is {text} mm (superior, posterior, left), each side "
                 f"should be {low:g} to {high:g} mm"
             )
-        lost = [r.title for r, p in zip(self.anatomy.regions, certainty, strict=True) if p <= 0.5]
-        if lost:
-            flags.append(f"the network finds no {', no '.join(lost)}; its scores there mean little")
+        sizes = dict(zip(self.anatomy.region_names, voxels, strict=True))
+        small = [r.title for r in self.anatomy.regions if 3 * sizes[r.name] <= sizes[r.mirror]]
+        if small:
+            flags.append(
+                f"the network finds less than a third of its mirror region of: {', '.join(small)}; "
+                "scores there mean little"
+            )
         return Quality({"box_mm": [round(s, 1) for s in sides], "slices": slices}, tuple(flags))
 
     def save(self, folder: Path) -> None:
