@@ -107,8 +107,8 @@ def main(run: Path, composition_name: str = "demo") -> None:
                 axes.imshow(colour)
                 p = prediction.scan_scores[index]
                 axes.text(
-                    3, 8 + 9 * index, f"{anatomy.types[index].title} {p:.2f}",
-                    color=COLOURS[index % len(COLOURS)], fontsize=7,
+                    0, -0.04 - 0.07 * index, f"{anatomy.types[index].title}: {p:.2f}", va="top",
+                    transform=axes.transAxes, color=COLOURS[index % len(COLOURS)], fontsize=8,
                 )  # fmt: skip
     figure.savefig(Path(__file__).with_name("overview.png"), dpi=110, metadata={"Software": None})
 
