@@ -16,7 +16,7 @@ REGISTRY = """
 plugin_paths = ["plugins"]
 
 [compositions.tiny]
-extends = "demo"
+extends = "demonstrator"
 cohort = { patients = { train = 6, valid = 2, test = 6 }, matrix = 64, spacing_mm = [3.6, 3.8] }
 segmenter = { kind = "slabs" }
 analyzer = { volume_shape = [16, 32, 32], levels = 3, base_filters = 2, epochs = 3 }

@@ -15,7 +15,7 @@ from crossdl.anatomy import Anatomy
 from crossdl.errors import InputError
 from crossdl.files import replacing, write_json
 from crossdl.interfaces import AbnormalityAnalyzer, FitResult, MILPooling, build
-from crossdl.training.config import NetworkConfig
+from crossdl.training.config import SHIPPED, NetworkConfig
 from crossdl.training.samples import TrainingSet
 from crossdl.types import Grid, Prediction, Quality, Volume
 
@@ -77,7 +77,11 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         return network, pooling
 
     def fit(self, train: TrainingSet, valid: TrainingSet, *, seed: int, folder: Path) -> FitResult:
-        """Trains; see :func:`crossdl.training.loop.fit`."""
+        """Trains; see :func:`crossdl.training.loop.fit`.
+
+        Raises:
+            InputError: A sample has another shape, or ``start_from`` is no fitting model.
+        """
         from crossdl.training.data import statistics
         from crossdl.training.loop import fit
 
@@ -88,7 +92,10 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
                     f"{self.input_shape}"
                 )
         measured = statistics(train)
-        network, pooling = self._parts(seed)
+        if self.config.start_from is None:
+            network, pooling = self._parts(seed)
+        else:
+            network, pooling = self._start()
         result = fit(
             network,
             pooling,
@@ -102,6 +109,7 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         )
         summary = {**asdict(result), "seed": seed, "train_scans": len(train)}
         summary["valid_scans"] = len(valid)
+        summary["start_from"] = self.config.start_from
         self._trained = Trained(network, pooling.learned(), measured, summary)
         return result
 
@@ -207,6 +215,18 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         Raises:
             InputError: Files are missing, damaged, or made for another anatomy or network.
         """
+        self._trained, _ = self._read(folder)
+
+    def _start(self) -> tuple[MapNetwork, MILPooling[Any]]:
+        """Network and pooling of the model that training starts from."""
+        from crossdl.models import shipped_model
+
+        name = str(self.config.start_from)
+        trained, pooling = self._read(shipped_model() if name == SHIPPED else Path(name))
+        return trained.network.train(), pooling
+
+    def _read(self, folder: Path) -> tuple[Trained, MILPooling[Any]]:
+        """A saved model with the pooling that holds its learned weights."""
         import torch
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -239,7 +259,7 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
                 f"{path}: damaged ({reason}); copy or train the model again"
             ) from error
         network.eval()
-        self._trained = trained
+        return trained, pooling
 
     def _check_labels(self, path: Path, described: dict[str, Any]) -> None:
         mine, theirs = self.anatomy, Anatomy.model_validate(described["anatomy"])

@@ -8,6 +8,9 @@ from pydantic import Field, SerializeAsAny
 
 from crossdl.config import ComponentConfig, Slot
 
+SHIPPED = "shipped"
+"""Value of ``start_from`` that means the model in the package."""
+
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
@@ -22,6 +25,11 @@ class NetworkConfig(ComponentConfig):
 
     pooling: Annotated[SerializeAsAny[ComponentConfig], Slot("pooling")] = Field(
         default_factory=_max_pooling, description="how voxel maps become bag probabilities"
+    )
+    start_from: str | None = Field(
+        None,
+        description='model folder whose weights training starts from, "shipped" for the '
+        "demonstrator; none means random weights",
     )
     volume_shape: tuple[PositiveInt, PositiveInt, PositiveInt] | None = Field(
         None, description="input (D, H, W), voxels; none means the anatomy's"

@@ -80,7 +80,7 @@ def test_the_maps_lie_in_the_head(model: tuple[UNet, Path]) -> None:
 def test_quality_of_a_good_and_of_doubtful_scans(model: tuple[UNet, Path]) -> None:
     analyzer = model[0]
     good = analyzer.predict(ball()).quality
-    assert good.flags == ()
+    assert not [flag for flag in good.flags if "mirror region" not in flag]
     assert good.values["slices"] == 30
     few = analyzer.predict(ball((9, 80, 70))).quality
     assert any("only 9 slices, 10 are expected" in flag for flag in few.flags)
@@ -206,3 +206,13 @@ def test_importing_the_plugin_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_training_starts_from_a_saved_model(model: tuple[UNet, Path], tmp_path: Path) -> None:
+    samples = example_samples(ANATOMY, SHAPE, 3, seed=0)
+    tuned = unet(start_from=str(model[1]), epochs=1, learning_rate=1e-12)
+    tuned.fit(samples[:2], samples[2:], seed=5, folder=tmp_path / "tuned")
+    before, after = (a.predict(ball()) for a in (model[0], tuned))
+    np.testing.assert_allclose(after.region_maps, before.region_maps, atol=1e-3)
+    with pytest.raises(InputError, match="is missing"):
+        unet(start_from=str(tmp_path)).fit(samples[:2], samples[2:], seed=0, folder=tmp_path / "x")
