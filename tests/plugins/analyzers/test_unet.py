@@ -92,7 +92,7 @@ def test_quality_of_a_good_and_of_doubtful_scans(model: tuple[UNet, Path]) -> No
     )
     assert any("box around the head" in flag for flag in analyzer.predict(small).quality.flags)
     warned = replace(volume, meta={"warnings": ["2 slices are missing"]})
-    assert analyzer.predict(warned).quality.flags == ("2 slices are missing",)
+    assert analyzer.predict(warned).quality.flags[0] == "2 slices are missing"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
