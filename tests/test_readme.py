@@ -22,9 +22,9 @@ def project(tmp_path: Path) -> Path:
     blocks = _blocks()
     target = tmp_path / "plugins" / "analyzers" / "pooling" / "power_mean.py"
     target.parent.mkdir(parents=True)
-    target.write_text(blocks["power_mean.py"])
-    (tmp_path / "registry.toml").write_text(blocks["registry.toml"])
-    (tmp_path / "test_power_mean.py").write_text(blocks["test_power_mean.py"])
+    target.write_text(blocks["power_mean.py"], encoding="utf-8")
+    (tmp_path / "registry.toml").write_text(blocks["registry.toml"], encoding="utf-8")
+    (tmp_path / "test_power_mean.py").write_text(blocks["test_power_mean.py"], encoding="utf-8")
     return tmp_path
 
 

@@ -54,7 +54,7 @@ def atlas_folder(folder: Path) -> dict[str, Any]:
         sitk.WriteImage(image, str(folder / f"{name}.nii.gz"))
     numbers = "".join(f"{name} = {i}\n" for i, name in enumerate(anatomy.region_names, start=1))
     (folder / "atlas.toml").write_text(
-        f'name = "boxes"\nsource = "drawn"\nlicence = "CC0"\n[regions]\n{numbers}'
+        f'name = "boxes"\nsource = "drawn"\nlicence = "CC0"\n[regions]\n{numbers}', encoding="utf-8"
     )
     return {"path": folder}
 

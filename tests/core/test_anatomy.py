@@ -94,7 +94,7 @@ def test_messages_of_files(tmp_path: Path) -> None:
         ("d", "a = " + "[" * 20000, "nested too deeply"),
     ):
         path = tmp_path / f"{name}.toml"
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         with pytest.raises(ConfigError, match=expected):
             load_anatomy(str(path))
 

@@ -16,7 +16,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _writer(calls: list[int], text: str):
     def make(folder: Path) -> None:
         calls.append(1)
-        (folder / "result.txt").write_text(text)
+        (folder / "result.txt").write_text(text, encoding="utf-8")
 
     return make
 
@@ -42,7 +42,7 @@ def test_other_keys_and_stages_are_other_folders() -> None:
 
 def test_an_interrupted_stage_leaves_nothing(own_cache: Path) -> None:
     def broken(folder: Path) -> None:
-        (folder / "half.txt").write_text("half")
+        (folder / "half.txt").write_text("half", encoding="utf-8")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

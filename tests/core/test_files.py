@@ -12,7 +12,7 @@ def test_the_old_file_survives_a_failed_write(tmp_path: Path) -> None:
     path = tmp_path / "sub" / "a.json"
     write_json(path, {"x": 1})
     with pytest.raises(RuntimeError), replacing(path) as working:
-        working.write_text("half")
+        working.write_text("half", encoding="utf-8")
         raise RuntimeError
     assert json.loads(path.read_text(encoding="utf-8")) == {"x": 1}
     assert [p.name for p in path.parent.iterdir()] == ["a.json"]

@@ -253,9 +253,9 @@ def test_plugin_paths_are_relative_to_the_file(tmp_path: Path, fakes: Path) -> N
     shutil.copytree(fakes, tmp_path / "plugins")
     source = (fakes / "analyzers/pooling/largest.py").read_text(encoding="utf-8")
     mine = source.replace("largest", "mine").replace("Largest", "Mine")
-    (tmp_path / "plugins/analyzers/pooling/mine.py").write_text(mine)
+    (tmp_path / "plugins/analyzers/pooling/mine.py").write_text(mine, encoding="utf-8")
     file = tmp_path / "registry.toml"
-    file.write_text('plugin_paths = ["plugins"]\n')
+    file.write_text('plugin_paths = ["plugins"]\n', encoding="utf-8")
     registry = load_registry(file)
     entry = registry.catalog.entry("pooling", "mine")
     assert entry.owner == f"folder {tmp_path / 'plugins'}"
@@ -264,7 +264,7 @@ def test_plugin_paths_are_relative_to_the_file(tmp_path: Path, fakes: Path) -> N
 
 def test_plugin_paths_must_exist(registry_file: Write, tmp_path: Path) -> None:
     file = tmp_path / "registry.toml"
-    file.write_text('plugin_paths = ["nowhere"]\nsed = 1\n')
+    file.write_text('plugin_paths = ["nowhere"]\nsed = 1\n', encoding="utf-8")
     found = problems_of(file)
     assert "nowhere is not a folder" in found[0] and "sed: unknown" in found[1]
 
@@ -297,7 +297,10 @@ def test_files_that_are_not_toml(tmp_path: Path, content: bytes, expected: str) 
 def test_deep_tables_are_refused(tmp_path: Path, fakes: Path) -> None:
     deep = ".".join(["analyzer"] * 3000)
     path = tmp_path / "registry.toml"
-    path.write_text(f"[compositions.a]\n{deep} = 1\n[compositions.b]\nextends = 'a'\n{deep} = 2\n")
+    path.write_text(
+        f"[compositions.a]\n{deep} = 1\n[compositions.b]\nextends = 'a'\n{deep} = 2\n",
+        encoding="utf-8",
+    )
     with pytest.raises(ConfigError):
         load_registry(path)
 

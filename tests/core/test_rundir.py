@@ -16,7 +16,7 @@ def test_the_same_configuration_reopens_and_another_is_refused(tmp_path: Path) -
 
 
 def test_a_foreign_folder_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("mine")
+    (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ConfigError, match="not a run"):
         RunDirectory(tmp_path, {"seed": 1})
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]

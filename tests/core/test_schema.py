@@ -76,7 +76,7 @@ def test_what_fits(registry_file: Write, fakes: Path, text: str, fits: bool) -> 
 def test_kinds_that_cannot_be_imported_are_left_out(tmp_path: Path) -> None:
     folder = tmp_path / "plugins" / "evaluators"
     folder.mkdir(parents=True)
-    (folder / "broken.py").write_text("import no_such_package\n")
+    (folder / "broken.py").write_text("import no_such_package\n", encoding="utf-8")
     catalog = Catalog([tmp_path / "plugins"])
     assert "evaluator.broken" not in registry_schema(catalog)["$defs"]
     assert "no_such_package" in catalog.problems[-1]

@@ -49,7 +49,7 @@ def pooling(fakes: Path, folder: Path, *replacements: tuple[str, str]) -> Subjec
     for old, new in replacements:
         assert old in source
         source = source.replace(old, new)
-    target.write_text(source)
+    target.write_text(source, encoding="utf-8")
     catalog = Catalog([folder / "plugins"])
     return Subject(catalog, "pooling", "largest", load_anatomy("head_ct"))
 
@@ -95,7 +95,7 @@ def other(fakes: Path, folder: Path, slot: str, kind: str, old: str, new: str) -
     (path,) = (folder / "plugins").rglob(f"{kind}.py")
     source = path.read_text(encoding="utf-8")
     assert old in source
-    path.write_text(source.replace(old, new))
+    path.write_text(source.replace(old, new), encoding="utf-8")
     return Subject(Catalog([folder / "plugins"]), slot, kind, load_anatomy("head_ct"))
 
 

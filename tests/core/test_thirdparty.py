@@ -79,9 +79,11 @@ def fake_distribution(site: Path, name: str, module: str) -> Path:
     """What pip leaves behind of a package of one module."""
     info = site / f"{name}-0.5.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.5\n")
-    (info / "entry_points.txt").write_text(f"[crossdl]\nmine = {name}_module\n")
-    (site / f"{name}_module.py").write_text(module)
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.5\n", encoding="utf-8"
+    )
+    (info / "entry_points.txt").write_text(f"[crossdl]\nmine = {name}_module\n", encoding="utf-8")
+    (site / f"{name}_module.py").write_text(module, encoding="utf-8")
     return site
 
 
@@ -106,7 +108,8 @@ def test_a_composition_can_name_it(site: Path, fakes: Path, tmp_path: Path) -> N
     registry.write_text(
         f"plugin_paths = ['{fakes}']\n"
         "[compositions.a]\ncohort='few'\ndiscretizer='silent'\nsegmenter='blank'\n"
-        "analyzer={kind='net', pooling={kind='quantile', q=0.5}}\nevaluators=['count']\n"
+        "analyzer={kind='net', pooling={kind='quantile', q=0.5}}\nevaluators=['count']\n",
+        encoding="utf-8",
     )
     code = (
         "import sys, pathlib; from crossdl.registry import load_registry\n"
@@ -132,7 +135,9 @@ def test_the_contract_finds_a_broken_pooling(site: Path, tmp_path: Path) -> None
     shutil.copytree(site, copy)
     module = copy / "crossdl_quantile" / "quantile.py"
     source = module.read_text(encoding="utf-8")
-    module.write_text(source.replace("products.quantile", "2 * products.quantile"))
+    module.write_text(
+        source.replace("products.quantile", "2 * products.quantile"), encoding="utf-8"
+    )
     contract = site.parent / "contract.py"
     done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", str(contract), site=copy)
     assert done.returncode == 1

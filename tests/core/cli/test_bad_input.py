@@ -43,7 +43,7 @@ def truncated(folder: Path, write: Writer) -> Path:
 
 def text_named_dcm(folder: Path, write: Writer) -> Path:
     write(folder, even(5))
-    (folder / "notes.dcm").write_text("follow up in two weeks\n" * 20)
+    (folder / "notes.dcm").write_text("follow up in two weeks\n" * 20, encoding="utf-8")
     return folder
 
 
@@ -64,7 +64,7 @@ def not_finite(folder: Path, write: Writer) -> Path:
 def text_named_nifti(folder: Path, write: Writer) -> Path:
     folder.mkdir()
     path = folder / "scan.nii.gz"
-    path.write_text("not an image")
+    path.write_text("not an image", encoding="utf-8")
     return path
 
 

@@ -73,7 +73,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
 
 def test_a_folder_in_the_way_of_the_output_is_named(tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("no acute abnormality\n", encoding="utf-8")
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     result = crossdl("discretize", "in.txt", "--out", "file/labels.jsonl", cwd=tmp_path)
     assert result.returncode == 2
     assert "Traceback" not in result.stderr

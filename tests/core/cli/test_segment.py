@@ -32,7 +32,8 @@ discretizer = "lexicon"
 segmenter = {{ kind = "moody", log = '{tmp_path / "log"}' }}
 analyzer = "unet"
 evaluators = [{{ kind = "scan_auroc" }}]
-"""
+""",
+        encoding="utf-8",
     )
     return path
 

@@ -38,7 +38,7 @@ def test_empty_folder(tmp_path):
 
 
 def test_folder_without_dicom_files(tmp_path):
-    (tmp_path / "notes.txt").write_text("nothing")
+    (tmp_path / "notes.txt").write_text("nothing", encoding="utf-8")
     refused(tmp_path, "1 other files")
 
 
@@ -65,7 +65,7 @@ def test_two_folders_of_series(series, tmp_path):
 
 def test_only_subfolder_with_files_is_taken(series, tmp_path):
     series("deep/er")
-    (tmp_path / "deep" / "DICOMDIR").write_text("not read")
+    (tmp_path / "deep" / "DICOMDIR").write_text("not read", encoding="utf-8")
     (tmp_path / "other").mkdir()
     assert read_volume(tmp_path).array.shape[0] == 5
 
@@ -94,14 +94,14 @@ def test_truncated_header(series, size):
 @pytest.mark.parametrize("content", ["a text that is no image\n" * 50, "", "short"])
 def test_text_named_dcm(series, content):
     folder, _ = series()
-    (folder / "note.dcm").write_text(content)
+    (folder / "note.dcm").write_text(content, encoding="utf-8")
     refused(folder, "note.dcm", "remove it")
 
 
 def test_other_files_are_counted(series):
     folder, _ = series()
     for name in ("readme.txt", "info.json", "DICOMDIR", ".hidden.dcm"):
-        (folder / name).write_text("text")
+        (folder / name).write_text("text", encoding="utf-8")
     assert read_volume(folder).meta["n_ignored"] == 3
 
 

@@ -169,7 +169,7 @@ def test_gb18030_table(folder):
 
 
 def test_table_that_is_no_excel_file(folder):
-    (folder / "reports.xlsx").write_text("text")
+    (folder / "reports.xlsx").write_text("text", encoding="utf-8")
     refused(folder, "reports.xlsx", "cannot be read", table=str(folder / "reports.xlsx"))
 
 

@@ -125,7 +125,7 @@ def changed(tmp_path: Path) -> Changed:
         text = (folder / "affine.txt").read_text(encoding="utf-8")
         assert old in text
         path = tmp_path / "mine.txt"
-        path.write_text(text.replace(old, new))
+        path.write_text(text.replace(old, new), encoding="utf-8")
         return Elastix(ElastixConfig(parameter_files=(path,)), ANATOMY)
 
     return make
@@ -147,7 +147,7 @@ def test_missing_and_malformed_parameter_files(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.txt: no such elastix parameter file"):
         Elastix(ElastixConfig(parameter_files=(tmp_path / "none.txt",)), ANATOMY).fingerprint()
     path = tmp_path / "letter.txt"
-    path.write_text("(Transform AffineTransform\n")
+    path.write_text("(Transform AffineTransform\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"letter\.txt: not an elastix parameter file"):
         Elastix(ElastixConfig(parameter_files=(path,)), ANATOMY).segment(patient()[0])
 
