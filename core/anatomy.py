@@ -158,6 +158,11 @@ class Anatomy(_Frozen):
         return (*self.region_names, self.other.name, self.unclear.name)
 
     @property
+    def label_values(self) -> dict[str, int]:
+        """Region name → its value in label maps; 0 is none of them."""
+        return {name: value for value, name in enumerate(self.region_names, start=1)}
+
+    @property
     def parts(self) -> tuple[str, ...]:
         """Region names with the sides merged, in order of first appearance."""
         return tuple(dict.fromkeys(r.part for r in self.regions))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import permutations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from crossdl.anatomy import Anatomy
-from crossdl.types import FloatArray, Grid, LabelArray
+from crossdl.geometry import largest_piece
+from crossdl.types import FloatArray, LabelArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,46 +26,6 @@ PALE_COLOURS = (
     "#DDDDDD",
 )  # fmt: skip
 """Tol's light palette, distinct to colour-blind readers; one colour per region part."""
-
-
-def canonical_axes(grid: Grid) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Which array axes and directions lie nearest to superior, posterior and left.
-
-    Args:
-        grid: Any orientation, oblique ones included.
-
-    Returns:
-        For the canonical axes (D to superior, H to posterior, W to left): the array axis that
-        supplies each, and its direction, 1 or -1.
-    """
-    steps = grid.affine[:3, 2::-1] / np.linalg.norm(grid.affine[:3, 2::-1], axis=0)
-    cosines = steps[::-1]  # rows: superior, posterior, left; columns: array axes D, H, W
-    order = max(
-        permutations(range(3)),
-        key=lambda axes: sum(abs(cosines[row, axis]) for row, axis in enumerate(axes)),
-    )
-    d, h, w = (1 if cosines[row, axis] >= 0 else -1 for row, axis in enumerate(order))
-    return (order[0], order[1], order[2]), (d, h, w)
-
-
-def canonical(array: npt.NDArray[ScalarT], grid: Grid) -> npt.NDArray[ScalarT]:
-    """Turns an array so that D runs to superior, H to posterior and W to left; no resampling.
-
-    A slice drawn with its first row on top is then in radiological convention: anterior up, the
-    patient's right on the picture's left.
-
-    Args:
-        array: ``(..., D, H, W)`` on ``grid``.
-        grid: Where the voxels are.
-
-    Returns:
-        A view of the same voxels.
-    """
-    order, signs = canonical_axes(grid)
-    lead = array.ndim - 3
-    turned = array.transpose(*range(lead), *(lead + axis for axis in order))
-    d, h, w = (slice(None, None, sign) for sign in signs)
-    return turned[..., d, h, w]
 
 
 def choose_slices(
@@ -116,11 +76,10 @@ def body_box(array: FloatArray, threshold: float, margin: int) -> tuple[slice, s
     from scipy import ndimage
 
     step = 2  # in-plane thinning: four times faster, exact enough for a margin
-    parts, n_parts = ndimage.label(array[:, ::step, ::step] > threshold)
-    if not n_parts:
+    body = largest_piece(array[:, ::step, ::step] > threshold)
+    if not body.any():
         return slice(0, array.shape[0]), slice(0, array.shape[1]), slice(0, array.shape[2])
-    largest = 1 + int(np.bincount(parts.ravel())[1:].argmax())
-    d, h, w = ndimage.find_objects(parts)[largest - 1]
+    d, h, w = ndimage.find_objects(body.view(np.uint8))[0]
     rows, columns = (slice(max(0, s.start * step - margin), s.stop * step + margin) for s in (h, w))
     return d, rows, columns
 

@@ -7,6 +7,7 @@ machine. Words come from the anatomy.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,13 +17,13 @@ from crossdl.anatomy import Anatomy
 from crossdl.display import (
     COLOURS,
     body_box,
-    canonical,
-    canonical_axes,
     choose_slices,
     draw_ct,
     draw_findings,
     draw_legend,
 )
+from crossdl.files import replacing
+from crossdl.geometry import canonical, canonical_axes
 from crossdl.interfaces import Estimate
 from crossdl.statistics import RocCurve
 from crossdl.types import FloatArray, Grid, LabelArray
@@ -73,10 +74,10 @@ def overlay_figure(
         raise ValueError(f"{len(abnormality_maps)} maps given, the anatomy has {anatomy.n_types}")
     order, signs = canonical_axes(grid)
     h_mm, w_mm = grid.spacing[order[1]], grid.spacing[order[2]]
-    full = canonical(volume_array, grid)
+    full = canonical(volume_array, grid)[0]
     box = body_box(full, anatomy.tissue_threshold, margin=round(8 / min(h_mm, w_mm)))
-    ct, labels = full[box], canonical(region_labels, grid)[box]
-    maps = canonical(abnormality_maps, grid)[(slice(None), *box)]
+    ct, labels = full[box], canonical(region_labels, grid)[0][box]
+    maps = canonical(abnormality_maps, grid)[0][(slice(None), *box)]
     drawn = np.flatnonzero(labels.any(axis=(1, 2)))
     extent = (int(drawn[0]), int(drawn[-1])) if drawn.size else (0, len(ct) - 1)
     chosen = choose_slices(maps, extent, slices, threshold)
@@ -117,6 +118,12 @@ def _source_index(
     index = (np.array(grid.shape) - 1) / 2
     index[axis] = number if sign > 0 else n_slices - 1 - number
     return index
+
+
+def save_figure(figure: Figure, path: Path, dpi: float = 110) -> None:
+    """Writes a PNG, whole or not at all; equal figures give equal bytes."""
+    with replacing(path) as working:
+        figure.savefig(working, dpi=dpi, metadata={"Software": None})
 
 
 def training_curves(history: Sequence[Mapping[str, float]]) -> Figure:

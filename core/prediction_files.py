@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crossdl.anatomy import Anatomy
-from crossdl.files import replacing, write_json
+from crossdl.files import write_json
+from crossdl.geometry import largest_piece
 from crossdl.types import BoolArray, FloatArray, LabelArray, Prediction, RegionMap, Volume
 
 AIR_OFFSET = np.float32(1024.0)
@@ -43,17 +44,11 @@ def region_labels(region_maps: FloatArray) -> LabelArray:
 
     Of each region only the largest connected piece is kept; stray ones are in no anatomy.
     """
-    from scipy import ndimage
-
     best = region_maps.argmax(axis=0)
     sure = region_maps.max(axis=0) > 0.5
     labels = np.zeros(best.shape, dtype=np.uint8)
     for region in range(len(region_maps)):
-        pieces, count = ndimage.label(sure & (best == region))
-        if count:
-            sizes = np.bincount(pieces.ravel())
-            sizes[0] = 0
-            labels[pieces == sizes.argmax()] = region + 1
+        labels[largest_piece(sure & (best == region))] = region + 1
     return labels
 
 
@@ -80,10 +75,7 @@ def _filled(tissue: BoolArray) -> BoolArray:
     from scipy import ndimage
 
     opened = ndimage.binary_opening(tissue, iterations=2)  # parts the head from its holder
-    pieces, _ = ndimage.label(opened)
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
-    head = ndimage.binary_dilation(pieces == sizes.argmax(), iterations=2) & tissue
+    head = ndimage.binary_dilation(largest_piece(opened), iterations=2) & tissue
     return np.stack([ndimage.binary_fill_holes(plane) for plane in head])
 
 
@@ -96,7 +88,7 @@ def write_overlay(
     anatomy: Anatomy,
 ) -> None:
     """Draws what :func:`maps_of_patient` gave over the CT, as PNG."""
-    from crossdl.figures import overlay_figure
+    from crossdl.figures import overlay_figure, save_figure
 
     figure = overlay_figure(
         volume.array,
@@ -107,8 +99,7 @@ def write_overlay(
         grid=volume.grid,
         scores=prediction.scan_scores.tolist(),
     )
-    with replacing(path) as working:
-        figure.savefig(working, dpi=110, metadata={"Software": None})
+    save_figure(figure, path)
 
 
 def write_prediction(
@@ -130,10 +121,13 @@ def write_prediction(
         steps = np.rint(map_ * HEATMAP_STEPS) / np.float32(HEATMAP_STEPS)
         write_volume(folder / f"abnormality_{name}.nii.gz", steps, volume.grid)
     write_overlay(folder / "overlay.png", volume, prediction, labels, heat, anatomy)
-    legend = {name: index + 1 for index, name in enumerate(anatomy.region_names)}
     write_json(
         folder / "prediction.json",
-        {**scores(prediction, anatomy), "scan": volume.name, "region_label_values": legend},
+        {
+            **scores(prediction, anatomy),
+            "scan": volume.name,
+            "region_label_values": anatomy.label_values,
+        },
     )
 
 

@@ -7,7 +7,6 @@ back overlay the scan. World space is LPS.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from crossdl.anatomy import Anatomy
 from crossdl.errors import InputError
+from crossdl.geometry import canonical, largest_piece
 from crossdl.types import Float64Array, FloatArray, Grid, LabelArray, RegionMap, Volume
 
 if TYPE_CHECKING:
@@ -74,31 +74,6 @@ def preprocess(volume: Volume, anatomy: Anatomy, shape: tuple[int, int, int]) ->
     return Preprocessed(image.to(torch.uint8).numpy(), Grid(shape, grid.affine @ place))
 
 
-def canonical(array: npt.NDArray[Any], grid: Grid) -> tuple[npt.NDArray[Any], Grid]:
-    """Permutes and flips the axes so that W runs to +left, H to +posterior, D to +superior.
-
-    Of all orders of axes the one closest to these directions is taken.
-
-    Returns:
-        A view of ``array``, and its grid.
-    """
-    axes = grid.affine[:3, :3]  # columns: w, h, d
-    cosines = axes / np.linalg.norm(axes, axis=0)
-    order = max(permutations(range(3)), key=lambda p: sum(abs(cosines[i, p[i]]) for i in range(3)))
-    flips = [bool(cosines[i, order[i]] < 0) for i in range(3)]
-    view = array.transpose([2 - order[2 - axis] for axis in range(3)])
-    affine = np.eye(4)
-    affine[:3, 3] = grid.affine[:3, 3]
-    for i, (column, flip) in enumerate(zip(order, flips, strict=True)):
-        step = axes[:, column]
-        affine[:3, i] = -step if flip else step
-        if flip:
-            affine[:3, 3] += step * (view.shape[2 - i] - 1)
-            view = np.flip(view, 2 - i)
-    d, h, w = view.shape
-    return view, Grid((d, h, w), affine)
-
-
 def head_box(
     array: npt.NDArray[Any], grid: Grid, anatomy: Anatomy, name: str = "scan"
 ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
@@ -119,15 +94,12 @@ def head_box(
     kernel = (1, *(2 * r + 1 for r in radius))
     solid = ndimage.minimum_filter(coarse.view(np.uint8), kernel, mode="nearest")
     opened = ndimage.maximum_filter(solid, kernel, mode="nearest")
-    parts, count = ndimage.label(opened)
-    if count == 0:
+    if not opened.any():
         raise InputError(
             f"{name}: no head found, nothing solid is above {anatomy.tissue_threshold:g} HU; give "
             f"a {anatomy.modality} scan in Hounsfield units that shows the head"
         )
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    box = ndimage.find_objects(parts)[int(sizes.argmax()) - 1]
+    box = ndimage.find_objects(largest_piece(opened.view(np.bool_)).view(np.uint8))[0]
     low = [max(0, (b.start - 1) * s + 1) for b, s in zip(box, stride, strict=True)]
     high = [min(n, b.stop * s) for b, s, n in zip(box, stride, array.shape, strict=True)]
     return (low[0], low[1], low[2]), (high[0], high[1], high[2])

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ import numpy as np
 from crossdl.anatomy import Anatomy, load_anatomy
 from crossdl.catalog import Catalog
 from crossdl.errors import CrossDLError, InputError
-from crossdl.files import replacing, write_json, write_text
+from crossdl.files import write_json, write_text
 from crossdl.interfaces import (
     AbnormalityAnalyzer,
     CohortSource,
@@ -31,12 +32,13 @@ from crossdl.interfaces import (
 )
 from crossdl.registry import Composition
 from crossdl.rundir import RunDirectory
-from crossdl.types import AbnormalityMatrix, ScanRecord, Volume
+from crossdl.types import AbnormalityMatrix, ScanRecord, Split, Volume
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from crossdl.segmentation import CohortRegions
     from crossdl.training.samples import Sample
 
 EXAMPLES = 3
@@ -114,8 +116,6 @@ class _Pipeline:
         self.cohort: CohortSource[Any] = self._create("cohort", composition.cohort)
         self.analyzer: AbnormalityAnalyzer[Any] = self._create("analyzer", composition.analyzer)
         self.failures: list[Failure] = []
-        self._records: Sequence[ScanRecord] | None = None
-        self._matrices: dict[str, AbnormalityMatrix] | None = None
 
     def _create(self, slot: str, config: Any) -> Any:
         return self.catalog.create(slot, config, self.anatomy)
@@ -132,30 +132,22 @@ class _Pipeline:
         self.failures.append(Failure(scan_id, stage, reason))
         self.log.warning("%s failed in %s: %s", scan_id, stage, reason)
 
-    @property
+    @cached_property
     def records(self) -> Sequence[ScanRecord]:
         """The cohort's scans, read once."""
-        if self._records is None:
-            with self._stage("Cohort"):
-                self._records = self.cohort.records()
-        return self._records
+        with self._stage("Cohort"):
+            return self.cohort.records()
 
-    @property
+    @cached_property
     def matrices(self) -> dict[str, AbnormalityMatrix]:
         """Pseudo labels of every scan that has a report (E1)."""
-        if self._matrices is None:
-            from crossdl.reports import discretize_reports
+        from crossdl.reports import discretize_reports
 
-            records = self.records
-            with self._stage("Discretize"):
-                discretizer = self._create("discretizer", self.composition.discretizer)
-                labels = discretize_reports(
-                    discretizer, [r.findings for r in records], self.anatomy
-                )
-            self._matrices = {
-                r.scan_id: m for r, m in zip(records, labels, strict=True) if m is not None
-            }
-        return self._matrices
+        records = self.records
+        with self._stage("Discretize"):
+            discretizer = self._create("discretizer", self.composition.discretizer)
+            labels = discretize_reports(discretizer, [r.findings for r in records], self.anatomy)
+        return {r.scan_id: m for r, m in zip(records, labels, strict=True) if m is not None}
 
     def train(self) -> None:
         """Fits the analyzer, unless the run holds a trained one."""
@@ -163,7 +155,9 @@ class _Pipeline:
         if model.is_dir():
             self.analyzer.load(model)
             return
-        samples = {split: self._samples(split) for split in ("train", "valid")}
+        splits: tuple[Split, Split] = ("train", "valid")
+        outcome = self._register([r for r in self.records if r.split in splits])
+        samples = {split: self._samples(split, outcome) for split in splits}
         for split, found in samples.items():
             if not found:
                 raise InputError(
@@ -184,28 +178,32 @@ class _Pipeline:
         self.analyzer.save(working)
         working.rename(model)
 
-    def _samples(self, split: str) -> tuple[Sample, ...]:
-        from crossdl.preprocessing import labels_on, preprocess
-        from crossdl.progress import track
+    def _register(self, records: Sequence[ScanRecord]) -> CohortRegions:
+        """Coarse regions of the scans that have a report; workers start once for all."""
         from crossdl.segmentation import segment_cohort
-        from crossdl.training.samples import Sample
 
-        records = [r for r in self.records if r.split == split]
-        usable = [r for r in records if r.scan_id in self.matrices]
         for record in records:
             if record.scan_id not in self.matrices:
                 self._fail(record.scan_id, "discretize", "the scan has no report")
-        with self._stage(f"Register {split} scans"):
+        with self._stage("Register"):
             outcome = segment_cohort(
-                usable,
+                [r for r in records if r.scan_id in self.matrices],
                 cohort=self.composition.cohort,
                 segmenter=self.composition.segmenter,
                 anatomy=self.composition.anatomy,
                 catalog=self.catalog,
                 workers=self.workers,
             )
-            for scan_id, reason in outcome.failures.items():
-                self._fail(scan_id, "register", reason)
+        for scan_id, reason in outcome.failures.items():
+            self._fail(scan_id, "register", reason)
+        return outcome
+
+    def _samples(self, split: Split, outcome: CohortRegions) -> tuple[Sample, ...]:
+        from crossdl.preprocessing import labels_on, preprocess
+        from crossdl.progress import track
+        from crossdl.training.samples import Sample
+
+        usable = [r for r in self.records if r.split == split and r.scan_id in self.matrices]
         samples = []
         with self._stage(f"Preprocess {split} scans"):
             for record in track(usable, "preprocessing"):
@@ -288,7 +286,7 @@ class _Pipeline:
 
     def report(self, name: str) -> RunResult:
         """Measures what ``predictions.jsonl`` holds and writes metrics, figures and summary."""
-        from crossdl.figures import training_curves
+        from crossdl.figures import save_figure, training_curves
         from crossdl.summary import (
             cohort_flow,
             metrics_json,
@@ -310,8 +308,7 @@ class _Pipeline:
             save_figures(evaluations, figures)
             history = json.loads((path / "training.json").read_text(encoding="utf-8"))
             fit = FitResult(history["best_epoch"], history["best_value"], tuple(history["history"]))
-            with replacing(figures / "training.png") as working:
-                training_curves(fit.history).savefig(working, dpi=110, metadata={"Software": None})
+            save_figure(training_curves(fit.history), figures / "training.png")
         failures = [
             Failure(**f) for f in json.loads((path / "failures.json").read_text(encoding="utf-8"))
         ]

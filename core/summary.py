@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossdl.anatomy import Anatomy
-from crossdl.files import replacing, write_text
+from crossdl.files import write_text
 from crossdl.interfaces import Estimate, Evaluation, FitResult
 from crossdl.types import SPLITS, ScanRecord
 
@@ -89,12 +89,13 @@ def results_table(evaluations: Mapping[str, Evaluation], anatomy: Anatomy) -> Ta
 
 def save_figures(evaluations: Mapping[str, Evaluation], folder: Path) -> list[Path]:
     """Writes every figure as ``EVALUATOR_FIGURE.png``; equal figures give equal bytes."""
+    from crossdl.figures import save_figure
+
     paths = []
     for kind, evaluation in evaluations.items():
         for name, figure in evaluation.figures.items():
             path = _figure_path(folder, kind, name)
-            with replacing(path) as working:
-                figure.savefig(working, dpi=_DPI, metadata={"Software": None})
+            save_figure(figure, path, _DPI)
             paths.append(path)
     return paths
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from crossdl.anatomy import load_anatomy
 from crossdl.display import COLOURS, PALE_COLOURS
+from crossdl.figures import save_figure
 from crossdl.models import load_model
 from crossdl.prediction_files import region_labels
 from crossdl.preprocessing import labels_on, maps_on, preprocess
@@ -110,7 +111,7 @@ def main(run: Path, composition_name: str = "demo") -> None:
                     0, -0.04 - 0.07 * index, f"{anatomy.types[index].title}: {p:.2f}", va="top",
                     transform=axes.transAxes, color=COLOURS[index % len(COLOURS)], fontsize=8,
                 )  # fmt: skip
-    figure.savefig(Path(__file__).with_name("overview.png"), dpi=110, metadata={"Software": None})
+    save_figure(figure, Path(__file__).with_name("overview.png"))
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def write_segmentation(
         {
             "scan": volume.name,
             **regions.quality.as_dict(),
-            "region_label_values": {n: i + 1 for i, n in enumerate(anatomy.region_names)},
+            "region_label_values": anatomy.label_values,
             "reading": dict(volume.meta),
             "settings": dict(settings),
             "versions": versions(),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crossdl.errors import InputError
-from crossdl.types import BoolArray, Grid, Volume
+from crossdl.geometry import largest_piece
+from crossdl.types import Grid, Volume
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -113,13 +114,9 @@ def head_mask(volume: Volume, tissue_threshold: float, spacing_mm: float = 4.0) 
     # Opening in the slice plane only: thick slices at the vertex must survive.
     disc = (h**2 + w**2 <= radius**2)[None]
     opened = ndimage.binary_opening(raw, disc)
-    parts, count = ndimage.label(opened)
-    if count == 0:
+    if not opened.any():
         raise InputError(f"{volume.name}: no head found: nothing but air or thin objects")
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    head: BoolArray = parts == int(sizes.argmax())
-    head = np.stack([ndimage.binary_fill_holes(s) for s in head])
+    head = np.stack([ndimage.binary_fill_holes(s) for s in largest_piece(opened)])
     litres = float(head.sum()) * spacing_mm**3 * 1e-6
     if litres < 0.3:
         raise InputError(

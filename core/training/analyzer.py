@@ -151,7 +151,7 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
 
     def _quality(self, volume: Volume, box: Grid, voxels: list[int]) -> Quality:
         """Doubts about the input, and about regions by their number of probable voxels."""
-        from crossdl.preprocessing import canonical
+        from crossdl.geometry import canonical
 
         acquired = volume.meta.get("slice_positions_mm")  # before any resampling
         slices = len(acquired or range(canonical(volume.array, volume.grid)[1].shape[0]))

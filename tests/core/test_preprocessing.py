@@ -14,7 +14,8 @@ from scipy.spatial.transform import Rotation
 
 from crossdl.anatomy import load_anatomy
 from crossdl.errors import InputError
-from crossdl.preprocessing import canonical, head_box, labels_on, maps_on, preprocess
+from crossdl.geometry import canonical
+from crossdl.preprocessing import head_box, labels_on, maps_on, preprocess
 from crossdl.types import FloatArray, Grid, RegionMap, Volume
 
 ANATOMY = load_anatomy("head_ct")
