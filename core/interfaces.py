@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from crossdl.atlas import Atlas
+    from crossdl.preprocessing import Preprocessed
     from crossdl.training.samples import TrainingSet
 
 ConfigT = TypeVar("ConfigT", bound=ComponentConfig)
@@ -268,7 +269,7 @@ class EvaluationSet:
     Attributes:
         scan_ids: n scan names.
         patient_ids: n patient names; intervals resample patients.
-        truth: ``(n, N + 2, M)`` float32 0/1.
+        truth: ``(n, N + 2, M)`` float32 0/1, NaN where nobody assessed the cell.
         region_scores: ``(n, N, M)`` float32.
         scan_scores: ``(n, M)`` float32.
         quality_ok: ``(n,)`` False where a prediction carries a flag.
@@ -350,6 +351,14 @@ class CohortSource(Component[ConfigT]):
     @abstractmethod
     def fingerprint(self, record: ScanRecord) -> str:
         """A string that changes whenever the scan's voxels would; keys of cached stages."""
+
+    def prepared(self, record: ScanRecord) -> Preprocessed | None:
+        """The scan at the anatomy's shape as :func:`crossdl.preprocessing.preprocess` makes it.
+
+        None, the default, where the cohort keeps no such copy; otherwise its image is
+        memory-mapped, and training needs no source volume.
+        """
+        return None
 
     def voxel_truth(self, record: ScanRecord) -> BoolArray | None:
         """Manual masks ``(M, D, H, W)`` on the grid of the volume, or None."""

@@ -229,7 +229,12 @@ class ScanRecord:
         patient_id: Scans of one patient share it; splits and bootstraps go by patient.
         split: ``"train"``, ``"valid"`` or ``"test"``.
         findings: Text of the report's Findings section, or None.
-        truth: Gold ``(N + 2, M)`` matrix, or None. Never used in training.
+        truth: Gold ``(N + 2, M)`` matrix of 0 and 1, NaN where nobody assessed the cell, or None.
+            Never used in training.
+        labels: ``(N + 2, M)`` weak labels in [0, 1] that a cohort brings along instead of the
+            text they came from, or None. Used where ``findings`` is None.
+        reads: Other labels of the whole scan by name, such as "ICH" of an external data set;
+            NaN where not assessed.
     """
 
     scan_id: str
@@ -237,3 +242,5 @@ class ScanRecord:
     split: Split
     findings: str | None = None
     truth: FloatArray | None = None
+    labels: FloatArray | None = None
+    reads: Mapping[str, float] = field(default_factory=dict)

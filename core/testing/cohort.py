@@ -36,16 +36,43 @@ def patients_stay_in_one_split(subject: Subject) -> None:
 
 @check("cohort")
 def truth_is_a_matrix(subject: Subject) -> None:
-    """Gold truth is ``(N + 2, M)`` float32 of 0 and 1, and none in impossible cells."""
+    """Gold truth is ``(N + 2, M)`` float32 of 0, 1 and NaN, and none in impossible cells."""
     anatomy = subject.anatomy
     for record in _records(subject):
         if record.truth is not None:
-            expected = (anatomy.n_regions + 2, anatomy.n_types)
-            ensure(record.truth.shape == expected, f"truth of shape {record.truth.shape}")
-            ensure(record.truth.dtype == np.float32, f"truth is {record.truth.dtype}")
-            ensure(bool(np.isin(record.truth, (0, 1)).all()), "truth is not 0 or 1")
+            _check_matrix(record.truth, subject, "truth")
+            known = record.truth[~np.isnan(record.truth)]
+            ensure(bool(np.isin(known, (0, 1)).all()), "truth is not 0, 1 or NaN")
             impossible = record.truth[:-2][~anatomy.possible]
-            ensure(not impossible.any(), f"{record.scan_id}: an impossible cell is positive")
+            ensure(not (impossible == 1).any(), f"{record.scan_id}: an impossible cell is positive")
+
+
+@check("cohort")
+def labels_are_a_matrix(subject: Subject) -> None:
+    """Weak labels, where a cohort brings them, are ``(N + 2, M)`` float32 in [0, 1]."""
+    for record in _records(subject):
+        if record.labels is not None:
+            _check_matrix(record.labels, subject, "labels")
+            fits = bool(((record.labels >= 0) & (record.labels <= 1)).all())
+            ensure(fits, f"{record.scan_id}: labels are not in [0, 1]")
+
+
+@check("cohort")
+def prepared_scans_fit(subject: Subject) -> None:
+    """Prepared scans, where a cohort keeps them, are uint8 at the anatomy's shape."""
+    cohort, anatomy = subject.build(), subject.anatomy
+    for record in _some(subject):
+        ready = cohort.prepared(record)
+        if ready is not None:
+            shape = anatomy.volume_shape
+            ensure(ready.image.shape == shape == ready.grid.shape, f"not of shape {shape}")
+            ensure(ready.image.dtype == np.uint8, f"prepared image is {ready.image.dtype}")
+
+
+def _check_matrix(matrix: np.ndarray, subject: Subject, name: str) -> None:  # type: ignore[type-arg]
+    expected = (subject.anatomy.n_regions + 2, subject.anatomy.n_types)
+    ensure(matrix.shape == expected, f"{name} of shape {matrix.shape}")
+    ensure(matrix.dtype == np.float32, f"{name} is {matrix.dtype}")
 
 
 @check("cohort")
