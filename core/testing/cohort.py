@@ -6,7 +6,7 @@ import numpy as np
 
 from crossdl.interfaces import CohortSource
 from crossdl.testing.checks import Subject, check, ensure
-from crossdl.types import SPLITS, ScanRecord
+from crossdl.types import SPLITS, FloatArray, ScanRecord
 
 
 @check("cohort")
@@ -69,7 +69,7 @@ def prepared_scans_fit(subject: Subject) -> None:
             ensure(ready.image.dtype == np.uint8, f"prepared image is {ready.image.dtype}")
 
 
-def _check_matrix(matrix: np.ndarray, subject: Subject, name: str) -> None:  # type: ignore[type-arg]
+def _check_matrix(matrix: FloatArray, subject: Subject, name: str) -> None:
     expected = (subject.anatomy.n_regions + 2, subject.anatomy.n_types)
     ensure(matrix.shape == expected, f"{name} of shape {matrix.shape}")
     ensure(matrix.dtype == np.float32, f"{name} is {matrix.dtype}")

@@ -1,0 +1,74 @@
+"""What a phantom scan shows, as its report may tell it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal[
+    "haematoma",
+    "contusion",
+    "epidural",
+    "subdural",
+    "subarachnoid",
+    "intraventricular",
+    "infarct",
+    "encephalomalacia",
+    "oedema",
+    "hygroma",
+    "arachnoid_cyst",
+    "tumour",
+]
+"""Kinds of lesions; which abnormality types a kind has follows from its cells."""
+
+Confounder = Literal[
+    "choroid_calcification",
+    "falx_calcification",
+    "pineal_calcification",
+    "basal_ganglia_calcification",
+    "white_matter_ischaemia",
+    "atrophy",
+    "post_operative",
+    "artefact",
+    "fracture",
+    "scalp_swelling",
+]
+"""What is visible and may be reported, but is no abnormality by the labels' definitions."""
+
+Acuity = Literal["acute", "subacute", "chronic", "mixed"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One lesion as it is visible on the finished scan.
+
+    Attributes:
+        kind: What it is.
+        cells: ``(row, column)`` of the abnormality matrix it is responsible for; rows 0 to N - 1
+            are regions, N is *other*. Never empty: what is too small to see is no finding.
+        size_mm: Longest extent.
+        acuity: Age of blood, None where it means nothing.
+    """
+
+    kind: Kind
+    cells: frozenset[tuple[int, int]]
+    size_mm: float
+    acuity: Acuity | None = None
+
+
+@dataclass(frozen=True)
+class Story:
+    """Everything worth writing about one scan.
+
+    Attributes:
+        findings: Lesions; empty for a scan without abnormality.
+        confounders: Visible, but no abnormality.
+        midline_shift_mm: Displacement of the mid-plane by mass effect, positive to the left.
+        other_places: Index of the matrix's type column → name keys of the tables ``elsewhere``
+            where lesions outside all regions lie, with their side key or None for both sides.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    confounders: tuple[Confounder, ...] = ()
+    midline_shift_mm: float = 0.0
+    other_places: tuple[tuple[int, int, str | None], ...] = ()
