@@ -64,8 +64,9 @@ class Story:
         findings: Lesions; empty for a scan without abnormality.
         confounders: Visible, but no abnormality.
         midline_shift_mm: Displacement of the mid-plane by mass effect, positive to the left.
-        other_places: Index of the matrix's type column → name keys of the tables ``elsewhere``
-            where lesions outside all regions lie, with their side key or None for both sides.
+        other_places: ``(column, place, side)`` for each type column that has lesions outside all
+            regions: the index in the tables ``elsewhere`` (-1 for the fluid between lobes) where
+            most of it lies, and its side key, None for both sides.
     """
 
     findings: tuple[Finding, ...] = ()
