@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossdl.interfaces import Estimate
-from crossdl.types import BoolArray, Float64Array
+from crossdl.types import BoolArray, Float64Array, FloatArray
 
 IndexArray = npt.NDArray[np.int64]
 _BLOCK = 2_000_000
@@ -42,11 +42,24 @@ class RocCurve:
     high: Float64Array | None = None
 
 
+def union(values: FloatArray, axis: int) -> FloatArray:
+    """Largest value along an axis; NaN where none is 1 and some are NaN (not assessed).
+
+    Example:
+        >>> union(np.array([[0, 1], [0, np.nan], [1, np.nan]], dtype=np.float32), axis=1).tolist()
+        [1.0, nan, 1.0]
+    """
+    unknown = np.isnan(values)
+    highest = np.where(unknown, np.float32(-1), values).max(axis=axis)
+    undecided = unknown.any(axis=axis) & (highest < 1)
+    return np.where(undecided, np.float32(np.nan), highest).astype(np.float32)
+
+
 def auroc(truth: npt.ArrayLike, score: npt.ArrayLike) -> float | None:
     """Area under the ROC curve: P(score of a positive > score of a negative) + half of ties.
 
     Args:
-        truth: ``(n,)`` 0/1 or bool.
+        truth: ``(n,)`` 0/1 or bool; items of which it is NaN (not assessed) are left out.
         score: ``(n,)`` finite.
 
     Returns:
@@ -61,9 +74,9 @@ def auroc(truth: npt.ArrayLike, score: npt.ArrayLike) -> float | None:
         >>> auroc([1, 1], [0.2, 0.3]) is None
         True
     """
-    labels, values = _checked(truth, score)
-    owner = np.zeros(labels.size, dtype=np.int64)
-    area, _ = weighted_auroc(labels.ravel(), values.ravel(), owner, np.ones((1, 1)))
+    labels, known, values = _checked(truth, score)
+    owner = np.zeros(int(known.sum()), dtype=np.int64)
+    area, _ = weighted_auroc(labels[known], values[known], owner, np.ones((1, 1)))
     return None if np.isnan(area[0]) else float(area[0])
 
 
@@ -132,7 +145,7 @@ def bootstrap_auroc(
     """AUROC of named sets of cells with percentile intervals from resampled groups.
 
     Args:
-        truth: ``(n, C)`` 0/1, n items by C cells.
+        truth: ``(n, C)`` 0/1, n items by C cells; NaN (not assessed) leaves an item out.
         scores: ``(n, C)`` finite.
         groups: ``(n,)`` what is resampled, with all its items: the patients.
         sets: Name → indices of cells. The cells of a set are pooled (micro average), so a set
@@ -152,7 +165,7 @@ def bootstrap_auroc(
     Raises:
         ValueError: Shapes differ, or a score is not finite.
     """
-    labels, values = _checked(truth, scores)
+    labels, assessed, values = _checked(truth, scores)
     if labels.ndim != 2 or len(groups) != len(labels):
         raise ValueError("truth and scores must be (n, C), groups (n,)")
     owner, weights = resample_weights(groups, n_resamples, seed)
@@ -161,20 +174,23 @@ def bootstrap_auroc(
     def areas(cells: tuple[int, ...]) -> tuple[Float64Array, Float64Array]:
         if cells not in known:
             chosen = list(cells)
+            entered = assessed[:, chosen]
             known[cells] = weighted_auroc(
-                labels[:, chosen].ravel(),
-                values[:, chosen].ravel(),
-                np.repeat(owner, len(chosen)),
+                labels[:, chosen][entered],
+                values[:, chosen][entered],
+                np.repeat(owner, len(chosen))[entered.ravel()],
                 weights,
             )
         return known[cells]
 
     def estimate(drawn: Float64Array, chosen: list[int]) -> Estimate:
-        entered = labels[:, chosen]
-        carriers = [np.unique(owner[mask.any(axis=1)]).size for mask in (entered, ~entered)]
+        entered = assessed[:, chosen]
+        positive = labels[:, chosen] & entered
+        classes = (positive, entered & ~positive)
+        carriers = [np.unique(owner[mask.any(axis=1)]).size for mask in classes]
         low, high = _interval(drawn[1:], confidence) if min(carriers) > 1 else (None, None)
         value = None if np.isnan(drawn[0]) else float(drawn[0])
-        return Estimate(value, low, high, int(entered.size), int(entered.sum()))
+        return Estimate(value, low, high, int(entered.sum()), int(positive.sum()))
 
     found = {
         name: estimate(areas(tuple(cells))[0], list(cells)) if len(cells) else Estimate(None)
@@ -184,7 +200,7 @@ def bootstrap_auroc(
         parts = [areas((cell,)) for cell in cells]
         defined = [cell for cell, (area, _) in zip(cells, parts, strict=True) if area[0] == area[0]]
         if not defined:
-            found[name] = Estimate(None, n=len(labels) * len(cells))
+            found[name] = Estimate(None, n=int(assessed[:, list(cells)].sum()))
             continue
         area = np.stack([a for a, _ in parts])
         rate = np.where(np.isnan(area), 0.0, np.stack([p for _, p in parts]))
@@ -208,7 +224,7 @@ def roc_curve(
     """The ROC curve of pooled cells with a pointwise percentile band over resampled groups.
 
     Args:
-        truth: ``(n, C)`` 0/1.
+        truth: ``(n, C)`` 0/1; NaN (not assessed) leaves an item out.
         scores: ``(n, C)`` finite.
         groups: ``(n,)`` what is resampled.
         n_resamples: Bootstrap resamples; 0 gives no band.
@@ -222,15 +238,16 @@ def roc_curve(
     Raises:
         ValueError: Shapes differ, or a score is not finite.
     """
-    labels, values = _checked(truth, scores)
+    labels, known, values = _checked(truth, scores)
+    owner, weights = resample_weights(groups, n_resamples, seed)
+    repeated = np.repeat(owner, labels.size // max(1, len(labels)))[known.ravel()]
+    labels, values = labels[known], values[known]
     if labels.all() or not labels.any():
         return None
-    owner, weights = resample_weights(groups, n_resamples, seed)
     grid = np.linspace(0, 1, points)
-    repeated = np.repeat(owner, labels.size // len(labels))
     first: tuple[Float64Array, Float64Array] | None = None
     drawn: list[Float64Array] = []
-    for _, hits, gaps in _tallies(labels.ravel(), values.ravel(), repeated, weights):
+    for _, hits, gaps in _tallies(labels, values, repeated, weights):
         steps = np.zeros_like(gaps)
         steps[1::2] = hits
         true = np.cumsum(steps[::-1], axis=0)  # from the highest score downwards
@@ -252,14 +269,19 @@ def roc_curve(
     return RocCurve(*first, grid, low, high)
 
 
-def _checked(truth: npt.ArrayLike, score: npt.ArrayLike) -> tuple[BoolArray, Float64Array]:
-    labels = np.asarray(truth).astype(np.bool_)
+def _checked(
+    truth: npt.ArrayLike, score: npt.ArrayLike
+) -> tuple[BoolArray, BoolArray, Float64Array]:
+    """Labels (False where unknown), which items are known, and scores."""
+    given = np.asarray(truth, dtype=np.float64)
+    known = ~np.isnan(given)
+    labels = np.where(known, given, 0.0).astype(np.bool_)
     values = np.asarray(score, dtype=np.float64)
     if labels.shape != values.shape:
         raise ValueError(f"truth {labels.shape} and score {values.shape} differ in shape")
     if not np.isfinite(values).all():
         raise ValueError("scores must be finite")
-    return labels, values
+    return labels, known, values
 
 
 def _interval(drawn: Float64Array, confidence: float) -> tuple[float | None, float | None]:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from crossdl.config import ComponentConfig
 from crossdl.interfaces import Estimate, Evaluation, EvaluationSet, Evaluator
+from crossdl.statistics import union
 from crossdl.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ class RegionAuroc(Evaluator[RegionAurocConfig]):
     * ``region/any/REGION``: any type in the region, scored by the highest of its types;
       ``region/any``: these pooled over regions.
     * ``region/cell/REGION/TYPE``: one cell.
+
+    A cell that nobody assessed does not enter. Neither does a negative cell of a type whose
+    *unclear* row is positive: the vague wording may have meant that region.
     """
 
     def evaluate(self, cases: EvaluationSet, seed: int) -> Evaluation:
@@ -49,7 +53,9 @@ class RegionAuroc(Evaluator[RegionAurocConfig]):
         from crossdl.statistics import bootstrap_auroc, roc_curve
 
         anatomy = self.anatomy
-        truth = _with_any(cases.truth[:, : anatomy.n_regions], anatomy.possible)
+        bags, unclear = cases.truth[:, : anatomy.n_regions], cases.truth[:, -1:]
+        bags = np.where((unclear == 1) & (bags == 0), np.float32(np.nan), bags)
+        truth = _with_any(bags, anatomy.possible)
         scores = _with_any(cases.region_scores, anatomy.possible)
         sets, macro = self._sets()
         n_resamples, confidence = self.config.n_resamples, self.config.confidence
@@ -126,8 +132,8 @@ class RegionAuroc(Evaluator[RegionAurocConfig]):
 
 def _with_any(values: FloatArray, possible: BoolArray) -> FloatArray:
     """Adds to ``(n, N, M)`` in [0, 1] the highest of the possible types: ``(n, N, M + 1)``."""
-    highest = np.where(possible, values, np.float32(0)).max(axis=2, keepdims=True)
-    return np.concatenate([values, highest], axis=2)
+    highest = union(np.where(possible, values, np.float32(0)), axis=2)
+    return np.concatenate([values, highest[..., None]], axis=2)
 
 
 def _table(

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from crossdl.config import ComponentConfig
 from crossdl.interfaces import Evaluation, EvaluationSet, Evaluator
+from crossdl.statistics import union
 
 
 class ScanAurocConfig(ComponentConfig):
@@ -25,7 +26,8 @@ class ScanAuroc(Evaluator[ScanAurocConfig]):
     """AUROC of scan scores with intervals from resampled patients.
 
     Truth of a type is the union over all N + 2 rows of A, *other* and *unclear* included, as in
-    E9. Metrics: ``scan/TYPE``, and ``scan/any`` for the abnormality score (the highest type).
+    E9; it is unknown where a row was not assessed and none is positive. Metrics: ``scan/TYPE``,
+    and ``scan/any`` for the abnormality score (the highest type).
     """
 
     def evaluate(self, cases: EvaluationSet, seed: int) -> Evaluation:
@@ -33,8 +35,8 @@ class ScanAuroc(Evaluator[ScanAurocConfig]):
         from crossdl.figures import roc_figure
         from crossdl.statistics import bootstrap_auroc, roc_curve
 
-        union = cases.truth.max(axis=1)
-        truth = np.concatenate([union, union.max(axis=1, keepdims=True)], axis=1)
+        types = union(cases.truth, axis=1)
+        truth = np.concatenate([types, union(types, axis=1)[:, None]], axis=1)
         highest = cases.scan_scores.max(axis=1, keepdims=True)
         scores = np.concatenate([cases.scan_scores, highest], axis=1)
         n_resamples, confidence = self.config.n_resamples, self.config.confidence

@@ -14,6 +14,7 @@ from crossdl.statistics import (
     bootstrap_auroc,
     resample_weights,
     roc_curve,
+    union,
     weighted_auroc,
 )
 
@@ -55,6 +56,27 @@ def test_bad_input_is_refused() -> None:
         auroc([0, 1], [0.1, np.nan])
     with pytest.raises(ValueError, match="shape"):
         auroc([0, 1, 1], [0.1, 0.2])
+
+
+def test_items_nobody_assessed_are_as_good_as_absent() -> None:
+    truth, scores, groups = make_case(9)
+    unknown = truth.astype(np.float64)
+    unknown[::3] = np.nan
+    kept = np.arange(len(truth)) % 3 > 0
+    sets = {"one": [1], "some": [0, 2, 4]}
+    whole = bootstrap_auroc(unknown, scores, groups, sets, n_resamples=0)
+    rest = bootstrap_auroc(truth[kept], scores[kept], groups[kept], sets, n_resamples=0)
+    assert whole == rest
+    curve = roc_curve(unknown[:, [1]], scores[:, [1]], groups, n_resamples=0)
+    expected = roc_curve(truth[kept][:, [1]], scores[kept][:, [1]], groups[kept], n_resamples=0)
+    assert curve is not None and expected is not None
+    np.testing.assert_array_equal(curve.tpr, expected.tpr)
+
+
+def test_a_union_is_known_as_soon_as_one_member_is_positive() -> None:
+    nan = np.nan
+    values = np.array([[0, 0], [0, nan], [1, nan], [nan, nan], [0, 1]], dtype=np.float32)
+    np.testing.assert_array_equal(union(values, axis=1), [0, nan, 1, nan, 1])
 
 
 def make_case(seed: int, n: int = 70, cells: int = 5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

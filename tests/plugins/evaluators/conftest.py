@@ -56,6 +56,7 @@ def make_cases(anatomy: Anatomy) -> Callable[..., EvaluationSet]:
         rng = np.random.default_rng(seed)
         truth = rng.random((n, anatomy.n_regions + 2, anatomy.n_types)) < 0.25
         truth[:, :-2] &= anatomy.possible
+        truth[:, -1] = False  # gold truth resolves what is unclear
         noise = rng.normal(size=(n, anatomy.n_regions, anatomy.n_types))
         scores = 1 / (1 + np.exp(-(2 * truth[:, :-2] - 1 + noise)))
         return EvaluationSet(

@@ -60,15 +60,45 @@ def test_every_metric_pools_the_cells_it_names(
     assert metrics["region/micro"].positives == sum(truth[:, i, j].sum() for i, j in possible)
 
 
-def test_impossible_cells_and_labels_without_voxels_do_not_matter(
+def test_impossible_cells_and_the_row_without_voxels_do_not_matter(
     evaluator: RegionAuroc, make_cases: MakeCases
 ) -> None:
     cases = make_cases(1)
     truth, scores = cases.truth.copy(), cases.region_scores.copy()
     scores[:, 2, 1], truth[:, 2, 1] = 1, 0
-    truth[:, 3:] = 1 - truth[:, 3:]
+    truth[:, 3] = 1 - truth[:, 3]
     changed = replace(cases, truth=truth, region_scores=scores)
     assert evaluator.evaluate(cases, 0).metrics == evaluator.evaluate(changed, 0).metrics
+
+
+def test_cells_that_nobody_assessed_do_not_enter(
+    evaluator: RegionAuroc, make_cases: MakeCases
+) -> None:
+    cases = make_cases(1)
+    truth = cases.truth.copy()
+    truth[:30, 0, 0] = np.nan
+    metrics = evaluator.evaluate(replace(cases, truth=truth), 0).metrics
+    cell = metrics["region/cell/knee_a/bright"]
+    expected = roc_auc_score(truth[30:, 0, 0], cases.region_scores[30:, 0, 0])
+    assert cell.value == pytest.approx(expected, abs=1e-12)
+    assert (cell.n, cell.positives) == (len(truth) - 30, truth[30:, 0, 0].sum())
+    assert metrics["region/micro"].n == 5 * len(truth) - 30
+
+
+def test_vague_wording_makes_negatives_of_its_type_unknown(
+    evaluator: RegionAuroc, make_cases: MakeCases
+) -> None:
+    cases = make_cases(1)
+    vague = cases.truth.copy()
+    vague[:20, -1, 0] = 1
+    unknown = cases.truth.copy()
+    rows = unknown[:20, :3, 0]
+    rows[rows == 0] = np.nan
+    one, two = (
+        evaluator.evaluate(replace(cases, truth=truth), 0).metrics for truth in (vague, unknown)
+    )
+    assert one == two
+    assert one["region/type/dark"] == evaluator.evaluate(cases, 0).metrics["region/type/dark"]
 
 
 def test_mirrored_scans_give_the_same_merged_numbers(

@@ -50,6 +50,20 @@ def test_other_and_unclear_count(evaluator: ScanAuroc, make_cases: MakeCases, ro
     assert metrics["scan/dark"].value is None
 
 
+def test_a_type_is_unknown_where_a_row_was_not_assessed(
+    evaluator: ScanAuroc, make_cases: MakeCases
+) -> None:
+    cases = sparse(make_cases(4))
+    truth = cases.truth.copy()
+    truth[:20, 1, 0] = np.nan  # still positive where another row is
+    positive = (np.nan_to_num(truth).max(axis=1) == 1)[:, 0]
+    entered = positive | (np.arange(len(truth)) >= 20)
+    found = evaluator.evaluate(replace(cases, truth=truth), 0).metrics["scan/bright"]
+    expected = roc_auc_score(positive[entered], cases.scan_scores[entered, 0])
+    assert found.value == pytest.approx(expected, abs=1e-12)
+    assert (found.n, found.positives) == (entered.sum(), positive.sum())
+
+
 def test_one_class_is_undefined(evaluator: ScanAuroc, make_cases: MakeCases) -> None:
     cases = make_cases(2)
     evaluation = evaluator.evaluate(replace(cases, truth=np.ones_like(cases.truth)), 0)
