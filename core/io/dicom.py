@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from crossdl.errors import InputError
+from crossdl.io.dicom_files import Files, files_called, files_of
 from crossdl.io.dicom_headers import (
     TOLERANCE_MM,
     Series,
@@ -44,39 +45,65 @@ def read_series(folder: Path, modality: str, *, allow_missing_slices: bool = Fal
     Raises:
         InputError: Anything that would make the volume doubtful; the message says what to do.
     """
-    series = read_headers(folder, modality)
+    name = folder.resolve().name or "scan"
+    return _read(files_of(folder), modality, name, allow_missing_slices)
+
+
+def read_series_files(
+    paths: Sequence[Path], modality: str, *, name: str, allow_missing_slices: bool = False
+) -> Volume:
+    """Reads one DICOM series from its files, wherever they lie.
+
+    Args:
+        paths: All files of the series; objects that are no slices may be among them.
+        modality: DICOM Modality that the series must have.
+        name: What the volume and messages are called.
+        allow_missing_slices: Interpolate over missing slices, with a warning in ``meta``.
+
+    Returns:
+        As :func:`read_series`.
+
+    Raises:
+        InputError: As :func:`read_series`; messages begin with ``name`` and hold no path, no
+            identifier and no free text. They call a file by its number in ``paths``, from 1.
+    """
+    return _read(files_called(paths, name), modality, name, allow_missing_slices)
+
+
+def _read(files: Files, modality: str, name: str, allow_missing_slices: bool) -> Volume:
+    series = read_headers(files, modality)
     headers, stack = stack_of(series.slices)
     notes = list(series.warnings)
-    images = [read_pixels(header.path, modality) for header in headers]
-    kept = _without_duplicates(headers, images)
+    images = [read_pixels(header.source, modality) for header in headers]
+    kept = _without_duplicates(files.name, headers, images)
     if len(kept) < len(headers):
         notes.append(f"{len(headers) - len(kept)} slices that are there twice were dropped")
         if len(kept) == 1:
-            raise InputError(f"{folder}: has only 1 slice, several times; give a whole series")
+            raise InputError(f"{files.name}: has only 1 slice, several times; give a whole series")
         images = [images[k] for k in kept]
         headers, stack = stack_of([headers[k] for k in kept])
     for k in np.flatnonzero(stack.gaps <= TOLERANCE_MM):
         raise InputError(
-            f"{folder}: {headers[k].path.name} and {headers[k + 1].path.name} lie side by side in "
+            f"{files.name}: {headers[k].source.word} and {headers[k + 1].source.word} lie side by side in "
             "one plane, so they are not one volume; give the folder of one series"
         )
-    notes += check_complete(folder, headers, stack, allow=allow_missing_slices)
+    notes += check_complete(files.name, headers, stack, allow=allow_missing_slices)
     array = stack.resample(images, AIR if modality == "CT" else 0.0)
     return Volume(
         array=array,
         grid=stack.grid,
-        name=folder.resolve().name or "scan",
+        name=name,
         meta=_meta(series, headers, stack, notes),
     )
 
 
 def check_complete(
-    folder: Path, headers: Sequence[SliceHeader], stack: Stack, *, allow: bool = False
+    name: str, headers: Sequence[SliceHeader], stack: Stack, *, allow: bool = False
 ) -> list[str]:
     """Looks for missing slices.
 
     Args:
-        folder: What the message names.
+        name: What the message begins with.
         headers: K headers in the order of the stack.
         stack: Where they are.
         allow: Whether to return the sentence instead of raising it.
@@ -95,11 +122,11 @@ def check_complete(
     found = f"slices are missing: {'; '.join(places)}"
     if allow:
         return [f"{found}; interpolated"]
-    raise InputError(f"{folder}: {found}; export the series again, or pass --allow-missing-slices")
+    raise InputError(f"{name}: {found}; export the series again, or pass --allow-missing-slices")
 
 
 def _hole(below: SliceHeader, above: SliceHeader, gap: float) -> str:
-    text = f"{gap:.1f} mm between {below.path.name} and {above.path.name}"
+    text = f"{gap:.1f} mm between {below.source.word} and {above.source.word}"
     if below.number is None or above.number is None:
         return text
     first, last = sorted((below.number, above.number))
@@ -109,7 +136,9 @@ def _hole(below: SliceHeader, above: SliceHeader, gap: float) -> str:
     return f"{text} (InstanceNumber {lost})"
 
 
-def _without_duplicates(headers: Sequence[SliceHeader], images: Sequence[FloatArray]) -> list[int]:
+def _without_duplicates(
+    name: str, headers: Sequence[SliceHeader], images: Sequence[FloatArray]
+) -> list[int]:
     """Indices of the slices that differ in place; equal pixels at one place are kept once."""
     kept = [0]
     for k in range(1, len(headers)):
@@ -118,7 +147,7 @@ def _without_duplicates(headers: Sequence[SliceHeader], images: Sequence[FloatAr
             kept.append(k)
         elif not np.array_equal(images[last], images[k]):
             raise InputError(
-                f"{headers[k].path.parent}: {headers[last].path.name} and {headers[k].path.name} "
+                f"{name}: {headers[last].source.word} and {headers[k].source.word} "
                 "lie at the same position and show different pixels, so there is more than one "
                 "image series in the folder; give one of them"
             )

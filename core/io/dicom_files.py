@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,67 @@ TAGS = (
     "ManufacturerModelName ConvolutionKernel"
 ).split()
 """All that is read of a header: nothing that says who the patient is, or when."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, and what messages call it.
+
+    Attributes:
+        path: The file.
+        place: What a sentence about it begins with.
+        word: What other sentences call it.
+    """
+
+    path: Path
+    place: str
+    word: str
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of one series, and what messages call them.
+
+    Attributes:
+        name: What sentences about the series begin with: its folder, or a pseudonym.
+        sources: The files.
+        n_ignored: Files passed over because they are no DICOM.
+        private: Whether messages leave out whatever the files say in free text.
+    """
+
+    name: str
+    sources: Sequence[Source]
+    n_ignored: int = 0
+    private: bool = False
+
+
+def files_of(folder: Path) -> Files:
+    """The DICOM files of a folder, called by their names.
+
+    Raises:
+        InputError: There are none, or :func:`dicom_files` cannot tell which.
+    """
+    paths, n_ignored = dicom_files(folder)
+    if not paths:
+        raise InputError(
+            f"{folder}: has no DICOM file ({n_ignored} other files); give the folder of one series"
+        )
+    return Files(str(folder), [Source(p, str(p), p.name) for p in paths], n_ignored)
+
+
+def files_called(paths: Sequence[Path], name: str) -> Files:
+    """Files wherever they lie, called ``file 1`` onwards in the order given.
+
+    Raises:
+        InputError: There is none.
+    """
+    if not paths:
+        raise InputError(f"{name}: has no DICOM file; give the files of one series")
+    words = [f"file {k}" for k in range(1, len(paths) + 1)]
+    sources = [
+        Source(path, f"{name}: {word}", word) for path, word in zip(paths, words, strict=True)
+    ]
+    return Files(name, sources, private=True)
 
 
 def dicom_files(folder: Path) -> tuple[list[Path], int]:
@@ -59,7 +121,7 @@ def _has_preamble(path: Path) -> bool:
     return False
 
 
-def image_header(path: Path) -> Header | None:
+def image_header(source: Source) -> Header | None:
     """Reads the tags of an image.
 
     Returns:
@@ -73,20 +135,22 @@ def image_header(path: Path) -> Header | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS))
+            dataset = pydicom.dcmread(
+                source.path, stop_before_pixels=True, specific_tags=list(TAGS)
+            )
             header = {tag: dataset.get(tag) for tag in TAGS}  # converts values, which may fail
             kind = dataset.file_meta.get("MediaStorageSOPClassUID") or header["SOPClassUID"]
             name = getattr(kind, "name", kind)
     except Exception as error:  # pydicom raises many kinds for damaged files
         raise InputError(
-            f"{path}: its DICOM header cannot be read, the file is truncated or damaged; copy or "
-            f"export it again ({type(error).__name__}: {error})"
+            f"{source.place}: its DICOM header cannot be read, the file is truncated or damaged; copy or "
+            f"export it again ({type(error).__name__})"
         ) from error
     if header["Rows"] is not None and header["Columns"] is not None:
         return header
     if isinstance(name, str) and name != kind and not name.endswith("Image Storage"):
         return None
     raise InputError(
-        f"{path}: its DICOM header ends before the image's size, the file is truncated; copy or "
+        f"{source.place}: its DICOM header ends before the image's size, the file is truncated; copy or "
         "export it again"
     )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from crossdl.errors import InputError
-from crossdl.io.dicom_files import Header, dicom_files, image_header
+from crossdl.io.dicom_files import Files, Header, Source, image_header
 from crossdl.io.stacking import Stack
 from crossdl.types import Float64Array
 
@@ -23,7 +22,7 @@ class SliceHeader:
     """What is known of one slice before its pixels are read.
 
     Attributes:
-        path: Its file.
+        source: Its file, and what messages call it.
         position: ``(3,)`` ImagePositionPatient, LPS mm.
         orientation: ``(2, 3)`` unit vectors along an image row and along a column.
         pixel: Millimetres between pixel centres ``(H, W)``.
@@ -33,7 +32,7 @@ class SliceHeader:
         scanner: Facts for ``Volume.meta``, JSON-able.
     """
 
-    path: Path
+    source: Source
     position: Float64Array
     orientation: Float64Array
     pixel: tuple[float, float]
@@ -58,11 +57,11 @@ class Series:
     warnings: tuple[str, ...]
 
 
-def read_headers(folder: Path, modality: str) -> Series:
-    """Reads the headers of the one series in a folder.
+def read_headers(files: Files, modality: str) -> Series:
+    """Reads the headers of one series.
 
     Args:
-        folder: With the files, or with one folder below it that has them.
+        files: All its files, perhaps among objects that are no slices.
         modality: DICOM Modality that the series must have.
 
     Returns:
@@ -71,33 +70,29 @@ def read_headers(folder: Path, modality: str) -> Series:
     Raises:
         InputError: The files are not one readable series of that modality.
     """
-    files, n_ignored = dicom_files(folder)
-    if not files:
-        raise InputError(
-            f"{folder}: has no DICOM file ({n_ignored} other files); give the folder of one series"
-        )
-    images = [(path, header) for path in files if (header := image_header(path)) is not None]
-    n_ignored += len(files) - len(images)
+    name, sources = files.name, files.sources
+    images = [(one, header) for one in sources if (header := image_header(one)) is not None]
+    n_ignored = files.n_ignored + len(sources) - len(images)
     if not images:
-        raise InputError(f"{folder}: its DICOM files hold no image; give the folder of a series")
-    slices = [(path, header) for path, header in images if not _is_localizer(header)]
+        raise InputError(f"{name}: its DICOM files hold no image; give the folder of a series")
+    slices = [(one, header) for one, header in images if not _is_localizer(header)]
     if not slices:
         raise InputError(
-            f"{folder}: has only a localizer ({len(images)} images), which is not a volume; give "
+            f"{name}: has only a localizer ({len(images)} images), which is not a volume; give "
             "the folder of the axial series"
         )
     notes = []
     if len(slices) < len(images):
         notes.append(f"{len(images) - len(slices)} localizer images were left out")
-    _check_one_series(folder, [header for _, header in slices])
+    _check_one_series(files, [header for _, header in slices])
     found = str(slices[0][1]["Modality"] or "none")
     if found != modality:
-        raise InputError(f"{folder}: is a series of modality {found}; {modality} is needed")
-    headers = tuple(_checked(path, header) for path, header in slices)
-    _check_alike(folder, headers)
+        raise InputError(f"{name}: is a series of modality {found}; {modality} is needed")
+    headers = tuple(_checked(one, header) for one, header in slices)
+    _check_alike(name, headers)
     if len(headers) == 1:
         raise InputError(
-            f"{folder}: has only 1 slice, which is no volume; give the folder of the whole series"
+            f"{name}: has only 1 slice, which is no volume; give the folder of the whole series"
         )
     return Series(headers, n_ignored, tuple(notes))
 
@@ -135,63 +130,63 @@ def _values(value: Any) -> list[Any]:
     return list(value)
 
 
-def _check_one_series(folder: Path, headers: Sequence[Header]) -> None:
+def _check_one_series(files: Files, headers: Sequence[Header]) -> None:
     groups: dict[str, list[Header]] = {}
     for header in headers:
         groups.setdefault(str(header["SeriesInstanceUID"]), []).append(header)
     if len(groups) > 1:
-        listed = "; ".join(_described(group) for group in groups.values())
+        listed = "; ".join(_described(group, files.private) for group in groups.values())
         raise InputError(
-            f"{folder}: has {len(groups)} series ({listed}); give a folder with one of them"
+            f"{files.name}: has {len(groups)} series ({listed}); give a folder with one of them"
         )
 
 
-def _described(group: Sequence[Header]) -> str:
+def _described(group: Sequence[Header], private: bool) -> str:
     first = group[0]
     number = first["SeriesNumber"]
     words = [
         f"series {number}" if number is not None else "series without number",
         str(first["Modality"] or ""),
-        repr(str(first["SeriesDescription"])) if first["SeriesDescription"] else "",
+        repr(str(first["SeriesDescription"])) if first["SeriesDescription"] and not private else "",
         f"{len(group)} slices" if len(group) > 1 else "1 slice",
     ]
     return " ".join(word for word in words if word)
 
 
-def _checked(path: Path, header: Header) -> SliceHeader:
+def _checked(source: Source, header: Header) -> SliceHeader:
     try:
-        return _slice_header(path, header)
+        return _slice_header(source, header)
     except (AttributeError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: its DICOM header is damaged; copy or export it again ({error})"
+            f"{source.place}: its DICOM header is damaged; copy or export it again ({type(error).__name__})"
         ) from error
 
 
-def _slice_header(path: Path, header: Header) -> SliceHeader:
+def _slice_header(source: Source, header: Header) -> SliceHeader:
     """Checks and converts the tags of one slice."""
     if int(header["NumberOfFrames"] or 1) > 1:
         raise InputError(
-            f"{path}: is a multi-frame file, which is not read; export the series as one file per "
+            f"{source.place}: is a multi-frame file, which is not read; export the series as one file per "
             "slice"
         )
     if int(header["SamplesPerPixel"] or 1) != 1:
-        raise InputError(f"{path}: is a colour picture, not a CT slice; remove it")
-    position = _numbers(path, header, "ImagePositionPatient", 3)
-    orientation = _numbers(path, header, "ImageOrientationPatient", 6).reshape(2, 3)
-    pixel = _numbers(path, header, "PixelSpacing", 2)
+        raise InputError(f"{source.place}: is a colour picture, not a CT slice; remove it")
+    position = _numbers(source, header, "ImagePositionPatient", 3)
+    orientation = _numbers(source, header, "ImageOrientationPatient", 6).reshape(2, 3)
+    pixel = _numbers(source, header, "PixelSpacing", 2)
     lengths = np.linalg.norm(orientation, axis=1)
     if np.abs(lengths - 1).max() > 0.01 or abs(orientation[0] @ orientation[1]) > 0.01:
         raise InputError(
-            f"{path}: ImageOrientationPatient is not two perpendicular unit vectors; export the "
+            f"{source.place}: ImageOrientationPatient is not two perpendicular unit vectors; export the "
             "series again"
         )
     if pixel.min() <= 0:
-        raise InputError(f"{path}: PixelSpacing must be positive; export the series again")
+        raise InputError(f"{source.place}: PixelSpacing must be positive; export the series again")
     thickness = _optional_number(header, "SliceThickness")
     number = _optional_number(header, "InstanceNumber")
     kernel = _values(header["ConvolutionKernel"])
     return SliceHeader(
-        path=path,
+        source=source,
         position=position,
         orientation=_perpendicular(orientation),
         pixel=(float(pixel[0]), float(pixel[1])),
@@ -207,7 +202,7 @@ def _slice_header(path: Path, header: Header) -> SliceHeader:
     )
 
 
-def _numbers(path: Path, header: Header, tag: str, count: int) -> Float64Array:
+def _numbers(source: Source, header: Header, tag: str, count: int) -> Float64Array:
     """The values of a tag that must be there."""
     try:
         values = np.array([float(v) for v in _values(header[tag])], dtype=np.float64)
@@ -216,7 +211,7 @@ def _numbers(path: Path, header: Header, tag: str, count: int) -> Float64Array:
     if len(values) == count and np.isfinite(values).all():
         return values
     raise InputError(
-        f"{path}: has no usable {tag} ({count} numbers), so its place in the patient is unknown; "
+        f"{source.place}: has no usable {tag} ({count} numbers), so its place in the patient is unknown; "
         "export the original series"
     )
 
@@ -236,12 +231,12 @@ def _perpendicular(orientation: Float64Array) -> Float64Array:
     return np.stack([row, column / np.linalg.norm(column)])
 
 
-def _check_alike(folder: Path, headers: Sequence[SliceHeader]) -> None:
+def _check_alike(name: str, headers: Sequence[SliceHeader]) -> None:
     first = headers[0]
     for header in headers[1:]:
         for what in _differences(first, header):
             raise InputError(
-                f"{folder}: {first.path.name} and {header.path.name} differ in {what}, so they are "
+                f"{name}: {first.source.word} and {header.source.word} differ in {what}, so they are "
                 "not one volume; give the folder of one series"
             )
 

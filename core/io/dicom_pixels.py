@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crossdl.errors import InputError
+from crossdl.io.dicom_files import Source
 from crossdl.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ BELOW_TISSUE = -500.0
 """Padding below this HU is padding wherever it is; above, only at the border of the image."""
 
 
-def read_pixels(path: Path, modality: str) -> FloatArray:
+def read_pixels(source: Source, modality: str) -> FloatArray:
     """Reads and rescales the pixels of one slice.
 
     Padding (PixelPaddingValue) and everything below air becomes air.
 
     Args:
-        path: A single-frame DICOM file, compressed or not.
+        source: A single-frame DICOM file, compressed or not.
         modality: "CT" asks for HU; of other modalities the values are rescaled as the file says.
 
     Returns:
@@ -42,56 +42,58 @@ def read_pixels(path: Path, modality: str) -> FloatArray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return _read(path, modality)
+            return _read(source, modality)
         except InputError:
             raise
         except Exception as error:  # pydicom and decoders raise many kinds for damaged files
-            raise InputError(_reason(path, error)) from error
+            raise InputError(_reason(source, error)) from error
 
 
-def _read(path: Path, modality: str) -> FloatArray:
+def _read(source: Source, modality: str) -> FloatArray:
     import pydicom
 
-    dataset = pydicom.dcmread(path)
+    dataset = pydicom.dcmread(source.path)
     if "PixelData" not in dataset:
         raise InputError(
-            f"{path}: ends before its pixels, the file is truncated; copy or export it again"
+            f"{source.place}: ends before its pixels, the file is truncated; copy or export it again"
         )
     if modality == "CT":
-        _check_hounsfield(path, dataset)
+        _check_hounsfield(source, dataset)
     slope = np.float32(1 if dataset.get("RescaleSlope") is None else dataset.RescaleSlope)
     intercept = np.float32(dataset.get("RescaleIntercept") or 0)
     if dataset.file_meta.TransferSyntaxUID in BY_GDCM:
-        image = _by_gdcm(path)
+        image = _by_gdcm(source)
         stored = np.rint((image - intercept) / slope)
     else:
         stored = dataset.pixel_array
         image = stored.astype(np.float32) * slope + intercept
     if not np.isfinite(image).all():
-        raise InputError(f"{path}: has pixels that are not finite; export it again")
+        raise InputError(f"{source.place}: has pixels that are not finite; export it again")
     if modality == "CT":
         image[_padding(dataset, stored, image)] = AIR
         np.maximum(image, np.float32(AIR), out=image)
     return image
 
 
-def _by_gdcm(path: Path) -> FloatArray:
+def _by_gdcm(source: Source) -> FloatArray:
     """Rescaled pixels, decoded by the GDCM in SimpleITK."""
     import SimpleITK as sitk
 
-    image = sitk.ReadImage(str(path), sitk.sitkFloat32, imageIO="GDCMImageIO")
+    image = sitk.ReadImage(str(source.path), sitk.sitkFloat32, imageIO="GDCMImageIO")
     return np.asarray(sitk.GetArrayFromImage(image)[0], dtype=np.float32)
 
 
-def _check_hounsfield(path: Path, dataset: Dataset) -> None:
+def _check_hounsfield(source: Source, dataset: Dataset) -> None:
     if dataset.get("RescaleSlope") is None or dataset.get("RescaleIntercept") is None:
         raise InputError(
-            f"{path}: has no RescaleSlope and RescaleIntercept, so its HU are unknown; export the "
+            f"{source.place}: has no RescaleSlope and RescaleIntercept, so its HU are unknown; export the "
             "original series"
         )
     kind = str(dataset.get("RescaleType") or "")
     if kind.upper() not in HU_TYPES:
-        raise InputError(f"{path}: RescaleType says {kind}, not HU; give the CT series itself")
+        raise InputError(
+            f"{source.place}: RescaleType says {kind}, not HU; give the CT series itself"
+        )
 
 
 def _padding(dataset: Dataset, stored: Any, image: FloatArray) -> BoolArray:
@@ -115,23 +117,23 @@ def _padding(dataset: Dataset, stored: Any, image: FloatArray) -> BoolArray:
     return np.asarray(np.isin(parts, border[border > 0]), dtype=np.bool_)
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _reason(source: Source, error: Exception) -> str:
     """The sentence for pixels that cannot be decoded."""
-    syntax = _unreadable_syntax(path)
+    syntax = _unreadable_syntax(source)
     if syntax is not None:
-        return f"{path}: is compressed as {syntax}, which cannot be read; export it uncompressed"
+        return f"{source.place}: is compressed as {syntax}, which cannot be read; export it uncompressed"
     return (
-        f"{path}: its pixels cannot be read, the file is truncated or damaged; copy or export it "
-        f"again ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+        f"{source.place}: its pixels cannot be read, the file is truncated or damaged; copy or export it "
+        f"again ({type(error).__name__})"
     )
 
 
-def _unreadable_syntax(path: Path) -> str | None:
+def _unreadable_syntax(source: Source) -> str | None:
     """Name of the file's transfer syntax if no decoder knows it."""
     import pydicom
     from pydicom.pixels.decoders.base import get_decoder
 
-    meta = pydicom.filereader.read_file_meta_info(path)
+    meta = pydicom.filereader.read_file_meta_info(source.path)
     syntax = meta.get("TransferSyntaxUID")
     if not isinstance(syntax, pydicom.uid.UID) or not syntax.is_transfer_syntax:
         return None

@@ -8,8 +8,13 @@ import pytest
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from crossdl.errors import InputError
-from crossdl.io.dicom_pixels import read_pixels
+from crossdl.io import dicom_pixels
+from crossdl.io.dicom_files import Source
 from crossdl.io.volumes import read_volume
+
+
+def read_pixels(path, modality):
+    return dicom_pixels.read_pixels(Source(path, str(path), path.name), modality)
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless])
