@@ -14,9 +14,10 @@ from pydantic import Field
 
 from crossdl.config import ComponentConfig
 from crossdl.errors import InputError
-from crossdl.hints import did_you_mean
 from crossdl.interfaces import CohortSource
-from crossdl.types import SPLITS, ScanRecord, Split, Volume
+from crossdl.plugins.cohorts._labels import read_labels_table
+from crossdl.plugins.cohorts._tables import AUTO, column, draw_splits, read_table
+from crossdl.types import SPLITS, FloatArray, ScanRecord, Split, Volume
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,15 @@ class NiftiConfig(ComponentConfig):
     kind: Literal["nifti"] = "nifti"
     folder: Path = Field(description="folder of the .nii or .nii.gz scans")
     table: Path | None = Field(
-        None, description=".csv (UTF-8) or .xlsx, a row per scan; default: reports.csv in folder"
+        None, description=".csv or .xlsx, a row per scan; default: reports.csv in folder"
+    )
+    labels: Path | None = Field(
+        None,
+        description=".csv or .xlsx of abnormal cells: scan,region,type[,value] or a column "
+        "region/type per cell; default: labels.csv in folder, if it is there",
+    )
+    encoding: str = Field(
+        AUTO, description="of .csv tables: auto (UTF-8, else GB18030), utf-8 or gb18030"
     )
     scan_column: str = Field("scan", description="column of the scan's file name")
     patient_column: str = Field(
@@ -56,9 +65,12 @@ class Nifti(CohortSource[NiftiConfig]):
     def records(self) -> Sequence[ScanRecord]:
         """One record per row, in the order of the table.
 
+        Labels, where there is a table of them, are both ``truth`` and ``labels``; what nobody
+        assessed is NaN in the one and 0 in the other. ``labels`` serve scans without findings.
+
         Raises:
-            InputError: The table is missing, unreadable, empty, names scans that are not there or
-                twice, or puts one patient into two splits.
+            InputError: A table is missing, unreadable, empty, names scans that are not there or
+                twice, names no region or type, or puts one patient into two splits.
         """
         return self._scans[0]
 
@@ -106,52 +118,46 @@ class Nifti(CohortSource[NiftiConfig]):
         patients = self._column(table, "patient_column") or names
         findings = self._column(table, "findings_column", empty=True) or [""] * len(names)
         splits = self._splits(table, patients)
+        truth = self._truth({path.name: name for path, name in zip(paths, names, strict=True)})
         records = tuple(
-            ScanRecord(scan_id=scan, patient_id=patient, split=split, findings=text or None)
+            ScanRecord(
+                scan_id=scan,
+                patient_id=patient,
+                split=split,
+                findings=text or None,
+                truth=truth.get(scan),
+                labels=np.nan_to_num(truth[scan], nan=0.0) if scan in truth else None,
+            )
             for scan, patient, split, text in zip(names, patients, splits, findings, strict=True)
         )
         return records, dict(zip(names, paths, strict=True))
 
-    def _read_table(self) -> pd.DataFrame:
-        """All cells as stripped text."""
-        import pandas as pd
+    def _truth(self, scans: Mapping[str, str]) -> Mapping[str, FloatArray]:
+        """Labels by scan_id, none without a table; ``scans`` has the scan_id by file name."""
+        path = self.config.labels or self.config.folder / "labels.csv"
+        if not path.is_file():
+            if self.config.labels is None:
+                return {}
+            raise InputError(f"{path}: no such table; correct the cohort's labels")
+        known = {**{scan: scan for scan in scans.values()}, **scans}
+        return read_labels_table(path, known, self.anatomy, self.config.encoding)
 
+    def _read_table(self) -> pd.DataFrame:
         path = self._table_path
         if not path.is_file():
             raise InputError(
                 f"{path}: no such table; it needs a row per scan with a column "
                 f"{self.config.scan_column!r}"
             )
-        try:
-            if path.suffix.lower() == ".xlsx":
-                table = pd.read_excel(path, dtype=str, keep_default_na=False)
-            else:
-                table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{path}: is not UTF-8 text (perhaps GB18030); save it as CSV UTF-8 or .xlsx"
-            ) from error
-        except Exception as error:  # pandas and openpyxl raise many kinds
-            raise InputError(
-                f"{path}: cannot be read as a table: {str(error).splitlines()[0]}; save it as "
-                "CSV UTF-8 or .xlsx"
-            ) from error
-        if table.empty:
-            raise InputError(f"{path}: has no rows; it needs one per scan")
-        table.columns = [str(name).strip() for name in table.columns]
-        return table.map(lambda cell: str(cell).strip())
+        return read_table(path, self.config.encoding)
 
     def _column(self, table: pd.DataFrame, field: str, *, empty: bool = False) -> list[str]:
         """Cells of the column that a field names; none if it is optional and not there."""
         name = getattr(self.config, field)
-        if name not in table.columns:
-            if field != "scan_column" and field not in self.config.model_fields_set:
-                return []
-            raise InputError(
-                f"{self._table_path}: has no column {name!r} ({field})"
-                f"{did_you_mean(name, table.columns)}; its columns are {', '.join(table.columns)}"
-            )
-        cells: list[str] = table[name].tolist()
+        optional = field != "scan_column" and field not in self.config.model_fields_set
+        if optional and name not in table.columns:
+            return []
+        cells = column(self._table_path, table, name, field)
         if not empty and "" in cells:
             raise InputError(
                 f"{self._table_path}: row {cells.index('') + 2} has no {name}; fill it in"
@@ -162,7 +168,12 @@ class Nifti(CohortSource[NiftiConfig]):
         """The split of every row, the same for all scans of a patient."""
         given = self._column(table, "split_column")
         if not given:
-            drawn = self._draw(sorted(set(patients)))
+            drawn = draw_splits(
+                patients,
+                valid_fraction=self.config.valid_fraction,
+                test_fraction=self.config.test_fraction,
+                seed=self.config.split_seed,
+            )
             return [drawn[patient] for patient in patients]
         seen: dict[str, str] = {}
         for row, (patient, split) in enumerate(zip(patients, given, strict=True), start=2):
@@ -177,16 +188,3 @@ class Nifti(CohortSource[NiftiConfig]):
                     f"{split} (row {row}); all scans of a patient belong into one split"
                 )
         return [cast(Split, split) for split in given]
-
-    def _draw(self, patients: Sequence[str]) -> dict[str, Split]:
-        """Draws validation and test patients; there is one of each as soon as there are three."""
-        order = np.random.default_rng(self.config.split_seed).permutation(len(patients))
-        fewest = 1 if len(patients) >= len(SPLITS) else 0
-        n_valid = max(fewest, round(self.config.valid_fraction * len(patients)))
-        n_test = max(fewest, round(self.config.test_fraction * len(patients)))
-        drawn: dict[str, Split] = {}
-        for place, index in enumerate(order):
-            drawn[patients[index]] = (
-                "valid" if place < n_valid else "test" if place < n_valid + n_test else "train"
-            )
-        return drawn
