@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +21,21 @@ def shipped_model() -> Path:
     return Path(str(files("crossdl") / "model_zoo" / "phantom_unet"))
 
 
+def model_digest(folder: Path) -> str:
+    """Changes whenever ``model.json``, which holds the digest of the weights, does.
+
+    Raises:
+        InputError: The folder holds no model.
+    """
+    path = folder / "model.json"
+    if not path.is_file():
+        raise InputError(
+            f"{folder}: no model.json; give the model folder of a finished run, such as "
+            "runs/demo/model"
+        )
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def load_model(
     folder: Path | None = None, catalog: Catalog | None = None
 ) -> AbnormalityAnalyzer[Any]:
@@ -36,11 +52,7 @@ def load_model(
     folder = folder or shipped_model()
     catalog = catalog or default_catalog()
     path = folder / "model.json"
-    if not path.is_file():
-        raise InputError(
-            f"{folder}: no model.json; give the model folder of a finished run, such as "
-            "runs/demo/model"
-        )
+    model_digest(folder)
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
         anatomy = Anatomy.model_validate(described["anatomy"])

@@ -74,6 +74,20 @@ def preprocess(volume: Volume, anatomy: Anatomy, shape: tuple[int, int, int]) ->
     return Preprocessed(image.to(torch.uint8).numpy(), Grid(shape, grid.affine @ place))
 
 
+def resized(scan: Preprocessed, shape: tuple[int, int, int]) -> Preprocessed:
+    """A prepared scan at another shape, by the interpolation of :func:`preprocess`.
+
+    Returns:
+        The same box of the patient in ``shape`` voxels ``(D, H, W)``.
+    """
+    import torch
+
+    image = _resize(torch.from_numpy(scan.image.astype(np.float32)), shape)
+    factor = [a / b for a, b in zip(scan.image.shape, shape, strict=True)]
+    whole = image.round_().clamp_(0, 255).to(torch.uint8).numpy()
+    return Preprocessed(whole, Grid(shape, scan.grid.strided(factor).affine))
+
+
 def head_box(
     array: npt.NDArray[Any], grid: Grid, anatomy: Anatomy, name: str = "scan"
 ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:

@@ -17,8 +17,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from crossdl.anatomy import Anatomy, load_anatomy
 from crossdl.catalog import Catalog
 from crossdl.errors import CrossDLError, InputError
@@ -27,11 +25,11 @@ from crossdl.interfaces import (
     AbnormalityAnalyzer,
     CohortSource,
     Evaluation,
-    EvaluationSet,
-    FitResult,
 )
+from crossdl.models import load_model, model_digest
 from crossdl.registry import Composition
 from crossdl.rundir import RunDirectory
+from crossdl.runlines import evaluation_set, prediction_line, read_fit
 from crossdl.types import AbnormalityMatrix, ScanRecord, Split, Volume
 
 if TYPE_CHECKING:
@@ -71,6 +69,7 @@ def execute(
     folder: Path,
     workers: int | None,
     console: Console,
+    model: Path | None = None,
 ) -> RunResult:
     """Runs a composition into a folder, or continues it.
 
@@ -81,15 +80,23 @@ def execute(
         folder: The run's folder.
         workers: Registration processes, None for one per core.
         console: Where stages are announced.
+        model: Folder of a trained model that is only evaluated, instead of training one.
 
     Raises:
-        CrossDLError: The cohort is unusable, or too little of it is left to train on.
+        CrossDLError: The cohort is unusable, too little of it is left to train on, or ``model``
+            is unreadable or has another anatomy.
     """
-    run = RunDirectory(folder, {"name": name, **composition.model_dump(mode="json")})
+    asked = {"name": name, **composition.model_dump(mode="json")}
+    if model is not None:
+        asked["analyzer"] = {"model": model_digest(model)}
+    run = RunDirectory(folder, asked)
     with run.log() as log:
         pipeline = _Pipeline(composition, catalog, run, workers, console, log)
         if not (run.path / "predictions.jsonl").is_file():
-            pipeline.train()
+            if model is None:
+                pipeline.train()
+            else:
+                pipeline.use(model)
             pipeline.predict()
         return pipeline.report(name)
 
@@ -140,14 +147,19 @@ class _Pipeline:
 
     @cached_property
     def matrices(self) -> dict[str, AbnormalityMatrix]:
-        """Pseudo labels of every scan that has a report (E1)."""
+        """Weak labels of every scan: from its report (E1), or those the cohort brings along."""
         from crossdl.reports import discretize_reports
 
         records = self.records
-        with self._stage("Discretize"):
-            discretizer = self._create("discretizer", self.composition.discretizer)
-            labels = discretize_reports(discretizer, [r.findings for r in records], self.anatomy)
-        return {r.scan_id: m for r, m in zip(records, labels, strict=True) if m is not None}
+        found = {r.scan_id: AbnormalityMatrix(r.labels) for r in records if r.labels is not None}
+        reported = [r for r in records if r.findings is not None]
+        if reported:
+            with self._stage("Discretize"):
+                discretizer = self._create("discretizer", self.composition.discretizer)
+                texts = [r.findings for r in reported]
+                labels = discretize_reports(discretizer, texts, self.anatomy)
+            found |= {r.scan_id: m for r, m in zip(reported, labels, strict=True) if m is not None}
+        return found
 
     def train(self) -> None:
         """Fits the analyzer, unless the run holds a trained one."""
@@ -162,7 +174,8 @@ class _Pipeline:
             if not found:
                 raise InputError(
                     f"no usable {split} scan is left ({len(self.failures)} failed, see "
-                    f"{self.run.path / 'run.log'}); the cohort needs scans with reports in it"
+                    f"{self.run.path / 'run.log'}); the cohort needs {split} scans with reports "
+                    "or labels"
                 )
         with self._stage("Train"):
             result = self.analyzer.fit(
@@ -177,6 +190,20 @@ class _Pipeline:
         working.mkdir(exist_ok=True)
         self.analyzer.save(working)
         working.rename(model)
+        self.analyzer.load(model)  # what is measured is what is kept, rounded weights included
+
+    def use(self, model: Path) -> None:
+        """Takes a trained analyzer instead of fitting one."""
+        trained = load_model(model, self.catalog)
+        if trained.anatomy.label_names != self.anatomy.label_names or (
+            trained.anatomy.type_names != self.anatomy.type_names
+        ):
+            raise InputError(
+                f"{model}: was trained with other regions or types (anatomy "
+                f"{trained.anatomy.name}) than the composition has ({self.anatomy.name}); name "
+                "the model's anatomy in the composition"
+            )
+        self.analyzer = trained
 
     def _register(self, records: Sequence[ScanRecord]) -> CohortRegions:
         """Coarse regions of the scans that have a report; workers start once for all."""
@@ -184,7 +211,7 @@ class _Pipeline:
 
         for record in records:
             if record.scan_id not in self.matrices:
-                self._fail(record.scan_id, "discretize", "the scan has no report")
+                self._fail(record.scan_id, "discretize", "the scan has no report and no labels")
         with self._stage("Register"):
             outcome = segment_cohort(
                 [r for r in records if r.scan_id in self.matrices],
@@ -199,28 +226,26 @@ class _Pipeline:
         return outcome
 
     def _samples(self, split: Split, outcome: CohortRegions) -> tuple[Sample, ...]:
-        from crossdl.preprocessing import labels_on, preprocess
+        from crossdl.prepared import training_sample
         from crossdl.progress import track
-        from crossdl.training.samples import Sample
 
         usable = [r for r in self.records if r.split == split and r.scan_id in self.matrices]
         samples = []
         with self._stage(f"Preprocess {split} scans"):
             for record in track(usable, "preprocessing"):
-                regions = outcome.regions.get(record.scan_id)
                 try:
-                    volume = self.cohort.volume(record)
-                    ready = preprocess(volume, self.anatomy, self.analyzer.input_shape)
-                    labels = (
-                        np.zeros(self.analyzer.input_shape, dtype=np.uint8)
-                        if regions is None
-                        else labels_on(regions(), ready.grid)
+                    sample = training_sample(
+                        self.cohort,
+                        record,
+                        outcome.regions.get(record.scan_id),
+                        self.matrices[record.scan_id].values,
+                        self.anatomy,
+                        self.analyzer.input_shape,
                     )
                 except CrossDLError as error:
                     self._fail(record.scan_id, "preprocess", str(error))
                     continue
-                matrix = self.matrices[record.scan_id].values
-                samples.append(Sample(record.scan_id, ready.image, labels, matrix))
+                samples.append(sample)
         return tuple(samples)
 
     def predict(self) -> None:
@@ -244,17 +269,7 @@ class _Pipeline:
                 except CrossDLError as error:
                     self._fail(record.scan_id, "predict", str(error))
                     continue
-                lines.append(
-                    {
-                        "scan": record.scan_id,
-                        "patient": record.patient_id,
-                        "truth_source": source,
-                        "truth": truth.tolist(),
-                        "region_scores": prediction.region_scores.tolist(),
-                        "scan_scores": prediction.scan_scores.tolist(),
-                        "quality_ok": not prediction.quality.flags,
-                    }
-                )
+                lines.append(prediction_line(record, truth, source, prediction))
                 best.append((prediction.abnormality_score, record.scan_id, volume, prediction))
                 best = sorted(best, key=lambda item: (-item[0], item[1]))[:EXAMPLES]
         if not lines:
@@ -300,15 +315,15 @@ class _Pipeline:
         lines = [json.loads(line) for line in text.splitlines()]
         evaluations: dict[str, Evaluation] = {}
         with self._stage("Evaluate"):
-            cases = _evaluation_set(lines)
+            cases = evaluation_set(lines)
             for config in self.composition.evaluators:
                 evaluator = self._create("evaluator", config)
                 evaluations[config.kind] = evaluator.evaluate(cases, self.composition.seed)
             figures = path / "figures"
             save_figures(evaluations, figures)
-            history = json.loads((path / "training.json").read_text(encoding="utf-8"))
-            fit = FitResult(history["best_epoch"], history["best_value"], tuple(history["history"]))
-            save_figure(training_curves(fit.history), figures / "training.png")
+            fit = read_fit(path / "training.json")
+            if fit is not None:
+                save_figure(training_curves(fit.history), figures / "training.png")
         failures = [
             Failure(**f) for f in json.loads((path / "failures.json").read_text(encoding="utf-8"))
         ]
@@ -325,17 +340,3 @@ class _Pipeline:
         )
         write_json(path / "metrics.json", metrics_json(evaluations))
         return RunResult(results_table(evaluations, self.anatomy), failures, summary)
-
-
-def _evaluation_set(lines: Sequence[dict[str, Any]]) -> EvaluationSet:
-    def stack(key: str) -> Any:
-        return np.array([line[key] for line in lines], dtype=np.float32)
-
-    return EvaluationSet(
-        scan_ids=tuple(line["scan"] for line in lines),
-        patient_ids=tuple(line["patient"] for line in lines),
-        truth=stack("truth"),
-        region_scores=stack("region_scores"),
-        scan_scores=stack("scan_scores"),
-        quality_ok=np.array([line["quality_ok"] for line in lines], dtype=np.bool_),
-    )

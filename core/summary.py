@@ -110,7 +110,8 @@ def cohort_flow(
         failures: Items that a stage could not process.
 
     Returns:
-        Split → counts of scans, patients, scans with a report or gold labels, failed scans.
+        Split → counts of scans, patients, scans with a report or weak labels, with gold
+        labels, failed scans.
     """
     failed = {failure.scan_id for failure in failures}
     flow: dict[str, dict[str, int]] = {}
@@ -119,7 +120,9 @@ def cohort_flow(
         flow[split] = {
             "scans": len(members),
             "patients": len({r.patient_id for r in members}),
-            "with report": sum(r.findings is not None for r in members),
+            "with report or labels": sum(
+                r.findings is not None or r.labels is not None for r in members
+            ),
             "with gold labels": sum(r.truth is not None for r in members),
             "failed": sum(r.scan_id in failed for r in members),
         }
@@ -135,7 +138,7 @@ def write_summary(
     anatomy: Anatomy,
     truth_source: str,
     failures: Sequence[Failure],
-    fit: FitResult,
+    fit: FitResult | None,
     flow: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Path:
     """Writes ``summary.html``: one page that needs no other file and no network.
@@ -151,7 +154,7 @@ def write_summary(
         anatomy: Words for the tables.
         truth_source: What predictions were compared with, such as "gold".
         failures: Items that a stage could not process.
-        fit: How training ended.
+        fit: How training ended; None where a trained model was only evaluated.
         flow: Counts of each split, from :func:`cohort_flow`.
 
     Returns:

@@ -65,8 +65,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(project: Path, out: str, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "crossdl", "run", "tiny", "--registry", "registry.toml"]
+def start(project: Path, out: str, *more: str, verb: str = "run") -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "crossdl", verb, "tiny", "--registry", "registry.toml"]
     return subprocess.Popen(
         [*command, "--out", out, *more],
         cwd=project,
@@ -153,3 +153,17 @@ def test_another_configuration_does_not_overwrite_a_run(
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "another configuration" in output
+
+
+def test_evaluating_the_trained_model_gives_the_runs_own_figures(
+    finished: tuple[Path, str], project: Path
+) -> None:
+    run = finished[0]
+    output = finish(start(project, "again", "--model", "first/model", verb="evaluate"))
+    assert "Train" not in output and "Register" not in output
+    for name in ("metrics.json", "predictions.jsonl"):
+        assert (project / "again" / name).read_bytes() == (run / name).read_bytes()
+    config = json.loads((project / "again" / "config.json").read_text("utf-8"))
+    assert set(config["analyzer"]) == {"model"}
+    page = (project / "again" / "summary.html").read_text("utf-8")
+    assert "<h2>Training</h2>" not in page

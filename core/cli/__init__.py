@@ -9,6 +9,7 @@ import typer
 
 from crossdl.cli.check import check
 from crossdl.cli.discretize import discretize
+from crossdl.cli.evaluate import evaluate
 from crossdl.cli.list import list_kinds
 from crossdl.cli.predict import predict
 from crossdl.cli.run import run
@@ -27,6 +28,7 @@ app.command()(run)
 app.command()(discretize)
 app.command()(segment)
 app.command()(predict)
+app.command()(evaluate)
 app.command("list")(list_kinds)
 app.command()(show)
 app.command()(check)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crossdl.cli.options import RegistryFile
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from crossdl.runner import RunResult
 
 
 def run(
@@ -44,6 +49,11 @@ def run(
         workers=workers,
         console=console,
     )
+    show_result(result, console)
+
+
+def show_result(result: RunResult, console: Console) -> None:
+    """Prints the table of results, what failed, and where the page is."""
     console.print(result.table)
     if result.failures:
         console.print(f"{len(result.failures)} item(s) failed, listed in failures.json:")

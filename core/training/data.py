@@ -1,4 +1,4 @@
-"""Samples in memory → batches; order and augmentation depend only on seed, epoch and scan."""
+"""Samples → batches; order and augmentation depend only on seed, epoch and scan."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ class _Samples(Dataset[Batch]):
         epoch, number = key
         sample: Sample = self.samples[number]
         arrays = (sample.image, sample.regions, sample.matrix)
-        image, regions, matrix = (torch.from_numpy(np.ascontiguousarray(a)) for a in arrays)
+        image, regions, matrix = (torch.from_numpy(np.array(a)) for a in arrays)  # into memory
         if self.seed is not None:
             image, regions, matrix = augment(
                 image,

@@ -9,7 +9,7 @@ from crossdl.types import FloatArray, LabelArray
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One training scan.
+    """One training scan; its voxels may be memory-mapped and are read when a batch needs them.
 
     Attributes:
         scan_id: For messages.

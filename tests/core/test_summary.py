@@ -107,7 +107,7 @@ def test_flow_counts_each_split() -> None:
     flow = cohort_flow(records, failures)
     assert list(flow) == ["train", "valid", "test"]
     assert flow["train"] == {
-        "scans": 2, "patients": 1, "with report": 1, "with gold labels": 0, "failed": 1,
+        "scans": 2, "patients": 1, "with report or labels": 1, "with gold labels": 0, "failed": 1,
     }  # fmt: skip
     assert flow["test"]["with gold labels"] == 1 and flow["valid"]["scans"] == 0
 
