@@ -54,7 +54,9 @@ def _patient(folder: Path, patient: Patient, heads: Sequence[Head], counts: Coun
     style = patient.number % len(STYLES)
     for series in patient.series:
         places = STYLES[style](patient, series)
-        for content, place in zip(files_of(patient, series, heads[series.stock]), places):
+        for content, place in zip(
+            files_of(patient, series, heads[series.stock]), places, strict=False
+        ):
             _write(folder / place, content)
             counts.slices += 1
             if "doubled" in series.quirks:
