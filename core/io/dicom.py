@@ -10,17 +10,15 @@ import numpy as np
 
 from crossdl.errors import InputError
 from crossdl.io.dicom_files import Files, files_called, files_of
-from crossdl.io.dicom_headers import (
-    TOLERANCE_MM,
-    Series,
-    SliceHeader,
-    read_headers,
-    same_place,
-    stack_of,
-)
-from crossdl.io.dicom_pixels import AIR, read_pixels
+from crossdl.io.dicom_headers import Series, SliceHeader, read_headers
+from crossdl.io.dicom_pixels import AIR, compression_notes, read_pixels
+from crossdl.io.dicom_stacks import TOLERANCE_MM, one_orientation, one_pass, stack_of
+from crossdl.io.hounsfield import check_hounsfield
 from crossdl.io.stacking import Stack, holes
-from crossdl.types import FloatArray, Volume
+from crossdl.types import Volume
+
+MAX_VOXELS = 1_000_000_000
+"""A larger grid comes from damaged positions, or is no head scan."""
 
 
 def read_series(folder: Path, modality: str, *, allow_missing_slices: bool = False) -> Volume:
@@ -72,29 +70,41 @@ def read_series_files(
 
 def _read(files: Files, modality: str, name: str, allow_missing_slices: bool) -> Volume:
     series = read_headers(files, modality)
-    headers, stack = stack_of(series.slices)
-    notes = list(series.warnings)
-    images = [read_pixels(header.source, modality) for header in headers]
-    kept = _without_duplicates(files.name, headers, images)
-    if len(kept) < len(headers):
-        notes.append(f"{len(headers) - len(kept)} slices that are there twice were dropped")
-        if len(kept) == 1:
-            raise InputError(f"{files.name}: has only 1 slice, several times; give a whole series")
-        images = [images[k] for k in kept]
-        headers, stack = stack_of([headers[k] for k in kept])
+    kept, notes = one_orientation(files.name, series.slices)
+    notes = [*series.warnings, *notes]
+    _check_several(files.name, kept)
+    headers, stack = stack_of(kept)
+    images = read_pixels(headers, modality)
+    passes, more = one_pass(files.name, headers, images)
+    notes += more
+    if len(passes) < len(headers):
+        headers, images = [headers[k] for k in passes], images[passes]
+        _check_several(files.name, headers)
+        headers, stack = stack_of(headers)
     for k in np.flatnonzero(stack.gaps <= TOLERANCE_MM):
         raise InputError(
-            f"{files.name}: {headers[k].source.word} and {headers[k + 1].source.word} lie side by side in "
-            "one plane, so they are not one volume; give the folder of one series"
+            f"{files.name}: {headers[k].word} and {headers[k + 1].word} lie side by side in one "
+            "plane, so they are not one volume; give the files of one series"
         )
     notes += check_complete(files.name, headers, stack, allow=allow_missing_slices)
+    notes += compression_notes(headers)
+    if modality == "CT":
+        notes += check_hounsfield(files.name, images)
+    if np.prod(stack.grid.shape, dtype=np.float64) > MAX_VOXELS:
+        raise InputError(
+            f"{files.name}: its slices lie so far apart that the volume would have more than "
+            f"{MAX_VOXELS:,} voxels; give the files of one series"
+        )
     array = stack.resample(images, AIR if modality == "CT" else 0.0)
-    return Volume(
-        array=array,
-        grid=stack.grid,
-        name=name,
-        meta=_meta(series, headers, stack, notes),
-    )
+    meta = _meta(series, headers, stack, notes)
+    return Volume(array=array, grid=stack.grid, name=name, meta=meta)
+
+
+def _check_several(name: str, headers: Sequence[SliceHeader]) -> None:
+    if len(headers) == 1:
+        raise InputError(
+            f"{name}: has only 1 slice, which is no volume; give the files of the whole series"
+        )
 
 
 def check_complete(
@@ -126,7 +136,7 @@ def check_complete(
 
 
 def _hole(below: SliceHeader, above: SliceHeader, gap: float) -> str:
-    text = f"{gap:.1f} mm between {below.source.word} and {above.source.word}"
+    text = f"{gap:.1f} mm between {below.word} and {above.word}"
     if below.number is None or above.number is None:
         return text
     first, last = sorted((below.number, above.number))
@@ -134,24 +144,6 @@ def _hole(below: SliceHeader, above: SliceHeader, gap: float) -> str:
         return text
     lost = str(first + 1) if last - first == 2 else f"{first + 1} to {last - 1}"
     return f"{text} (InstanceNumber {lost})"
-
-
-def _without_duplicates(
-    name: str, headers: Sequence[SliceHeader], images: Sequence[FloatArray]
-) -> list[int]:
-    """Indices of the slices that differ in place; equal pixels at one place are kept once."""
-    kept = [0]
-    for k in range(1, len(headers)):
-        last = kept[-1]
-        if not same_place(headers[last], headers[k]):
-            kept.append(k)
-        elif not np.array_equal(images[last], images[k]):
-            raise InputError(
-                f"{name}: {headers[last].source.word} and {headers[k].source.word} "
-                "lie at the same position and show different pixels, so there is more than one "
-                "image series in the folder; give one of them"
-            )
-    return kept
 
 
 def _meta(
@@ -165,8 +157,8 @@ def _meta(
         "gaps_mm": stack.gaps.tolist(),
         "slice_thickness_mm": [h.thickness for h in headers],
         "spacing_mm": list(stack.grid.spacing),
-        "n_files": len(series.slices),
+        "n_files": len({id(h.image) for h in series.slices}),
         "n_ignored": series.n_ignored,
         "warnings": list(notes),
-        **headers[0].scanner,
+        **headers[0].scanner(),
     }

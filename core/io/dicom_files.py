@@ -1,26 +1,15 @@
-"""Which files of a folder are DICOM images, and the few tags that are read of each."""
+"""Which files belong to a series, and what messages call them."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from crossdl.errors import InputError
 
 ENDINGS = (".dcm", ".dicom", ".ima")
 """A file of such a name must be DICOM; others that are not are passed over."""
-Header = Mapping[str, Any]
-"""Values by keyword; None where the file does not have a tag."""
-TAGS = (
-    "SOPClassUID ImageType Modality SeriesInstanceUID SeriesNumber SeriesDescription "
-    "InstanceNumber ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness "
-    "GantryDetectorTilt Rows Columns NumberOfFrames SamplesPerPixel Manufacturer "
-    "ManufacturerModelName ConvolutionKernel"
-).split()
-"""All that is read of a header: nothing that says who the patient is, or when."""
 
 
 @dataclass(frozen=True)
@@ -119,38 +108,3 @@ def _has_preamble(path: Path) -> bool:
         what = "is empty" if not start else "is not a DICOM file, whatever its name says"
         raise InputError(f"{path}: {what}; remove it or export the series again")
     return False
-
-
-def image_header(source: Source) -> Header | None:
-    """Reads the tags of an image.
-
-    Returns:
-        None for DICOM objects that are no image, such as reports.
-
-    Raises:
-        InputError: The header is truncated or damaged.
-    """
-    import pydicom
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(
-                source.path, stop_before_pixels=True, specific_tags=list(TAGS)
-            )
-            header = {tag: dataset.get(tag) for tag in TAGS}  # converts values, which may fail
-            kind = dataset.file_meta.get("MediaStorageSOPClassUID") or header["SOPClassUID"]
-            name = getattr(kind, "name", kind)
-    except Exception as error:  # pydicom raises many kinds for damaged files
-        raise InputError(
-            f"{source.place}: its DICOM header cannot be read, the file is truncated or damaged; copy or "
-            f"export it again ({type(error).__name__})"
-        ) from error
-    if header["Rows"] is not None and header["Columns"] is not None:
-        return header
-    if isinstance(name, str) and name != kind and not name.endswith("Image Storage"):
-        return None
-    raise InputError(
-        f"{source.place}: its DICOM header ends before the image's size, the file is truncated; copy or "
-        "export it again"
-    )

@@ -14,19 +14,13 @@ Kind = Literal["slices", "localizer", "projection", "screenshot", "no image"]
 * ``screenshot``: a picture of a screen: secondary capture, dose page, colour rendering.
 * ``no image``: reports, presentation states, segmentations and whatever else has no pixels.
 """
-KIND_TAGS = (
-    "SOPClassUID",
-    "ImageType",
-    "Rows",
-    "Columns",
-    "SamplesPerPixel",
-)
+KIND_TAGS = ("SOPClassUID", "ImageType", "Rows", "Columns", "SamplesPerPixel")
 """Keywords :func:`kind_of` and :func:`is_reformat` look at."""
 
 _LOCALIZER = {"LOCALIZER", "SCOUT", "SURVIEW", "TOPOGRAM"}
-_PROJECTION = {"MIP", "MINIP", "PROJECTION IMAGE", "MAX_IP", "MIN_IP", "VOLUME RENDERING", "VRT"}
-_SCREEN = {"SCREEN SAVE", "SCREENSHOT", "DOSE_INFO", "DOSE", "CAPTURE", "PROTOCOL"}
-_REFORMAT = {"MPR", "REFORMATTED", "CSA MPR", "CURVED MPR", "PRESENTATION", "OBLIQUE", "RFMT"}
+_PROJECTION = {"MIP", "MINIP", "PROJECTION", "MAX_IP", "MIN_IP"}
+_SCREEN = {"SCREEN", "SCREENSHOT", "DOSE_INFO", "PROT", "VRT", "RENDERING"}
+_REFORMAT = {"MPR", "REFORMATTED"}
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _NOT_PICTURES = ("1.2.840.10008.5.1.4.1.1.66", "1.2.840.10008.5.1.4.1.1.481")
 """Segmentations, surfaces and registrations; radiotherapy objects."""
@@ -50,7 +44,7 @@ def kind_of(header: Mapping[str, Any]) -> Kind:
     Returns:
         The kind; ``"slices"`` where nothing speaks against it.
     """
-    words = set(image_type(header))
+    words = _words(header)
     sop = str(header.get("SOPClassUID") or "")
     if header.get("Rows") is None or header.get("Columns") is None or _within(sop, _NOT_PICTURES):
         return "no image"
@@ -67,7 +61,13 @@ def kind_of(header: Mapping[str, Any]) -> Kind:
 
 def is_reformat(header: Mapping[str, Any]) -> bool:
     """Whether slices were computed from other slices (multiplanar reformat), by ImageType."""
-    return bool(set(image_type(header)) & _REFORMAT)
+    return bool(_words(header) & _REFORMAT)
+
+
+def _words(header: Mapping[str, Any]) -> set[str]:
+    """Values of ImageType and their words: ``CT_SOM5 MIP`` has ``MIP``."""
+    values = image_type(header)
+    return {*values, *(word for value in values for word in value.split())}
 
 
 def _within(sop: str, roots: Sequence[str]) -> bool:

@@ -1,114 +1,140 @@
-"""Pixels of one DICOM slice, in Hounsfield units."""
+"""Pixels of DICOM slices in Hounsfield units."""
 
 from __future__ import annotations
 
-import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from crossdl.errors import InputError
-from crossdl.io.dicom_files import Source
+from crossdl.io.dicom_decoding import LOSSY, NATIVE, Stored, stored_pixels
+from crossdl.io.dicom_headers import SliceHeader, optional_number
 from crossdl.types import BoolArray, FloatArray
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
 
 AIR = -1024.0
 """HU of air. Lower values, which scanners write outside their field of view, become this."""
 HU_TYPES = ("", "HU", "HU_MOD", "US")
 """Values of RescaleType that mean HU, or do not contradict it."""
-BY_GDCM = tuple(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70))
-"""JPEG transfer syntaxes, lossy and lossless, which pydicom has no free decoder for."""
 BELOW_TISSUE = -500.0
 """Padding below this HU is padding wherever it is; above, only at the border of the image."""
 
 
-def read_pixels(source: Source, modality: str) -> FloatArray:
-    """Reads and rescales the pixels of one slice.
+def read_pixels(headers: Sequence[SliceHeader], modality: str) -> FloatArray:
+    """Decodes and rescales slices of one size, each by its own slope and intercept.
 
     Padding (PixelPaddingValue) and everything below air becomes air.
 
     Args:
-        source: A single-frame DICOM file, compressed or not.
+        headers: K slices.
         modality: "CT" asks for HU; of other modalities the values are rescaled as the file says.
 
     Returns:
-        ``(H, W)`` float32.
+        ``(K, H, W)`` float32.
 
     Raises:
-        InputError: The file is truncated, its compression is unreadable, or it holds no HU.
+        InputError: A file is truncated, its compression is unreadable, or it holds no HU.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return _read(source, modality)
-        except InputError:
-            raise
-        except Exception as error:  # pydicom and decoders raise many kinds for damaged files
-            raise InputError(_reason(source, error)) from error
-
-
-def _read(source: Source, modality: str) -> FloatArray:
-    import pydicom
-
-    dataset = pydicom.dcmread(source.path)
-    if "PixelData" not in dataset:
-        raise InputError(
-            f"{source.place}: ends before its pixels, the file is truncated; copy or export it again"
-        )
     if modality == "CT":
-        _check_hounsfield(source, dataset)
-    slope = np.float32(1 if dataset.get("RescaleSlope") is None else dataset.RescaleSlope)
-    intercept = np.float32(dataset.get("RescaleIntercept") or 0)
-    if dataset.file_meta.TransferSyntaxUID in BY_GDCM:
-        image = _by_gdcm(source)
-        stored = np.rint((image - intercept) / slope)
-    else:
-        stored = dataset.pixel_array
-        image = stored.astype(np.float32) * slope + intercept
-    if not np.isfinite(image).all():
-        raise InputError(f"{source.place}: has pixels that are not finite; export it again")
-    if modality == "CT":
-        image[_padding(dataset, stored, image)] = AIR
-        np.maximum(image, np.float32(AIR), out=image)
-    return image
+        for header in headers:
+            _check_hounsfield(header)
+    images = np.empty((len(headers), *headers[0].shape), dtype=np.float32)
+    several: dict[int, Stored] = {}
+    for header, out in zip(headers, images, strict=True):
+        key = id(header.image)
+        stored = several[key] if key in several else stored_pixels(header.image)
+        if len(stored) > 1:
+            several[key] = stored
+        _rescale(header, stored[header.frame], out, modality)
+    return images
 
 
-def _by_gdcm(source: Source) -> FloatArray:
-    """Rescaled pixels, decoded by the GDCM in SimpleITK."""
-    import SimpleITK as sitk
+def compression_notes(headers: Sequence[SliceHeader]) -> list[str]:
+    """Warns of pixels that were compressed with loss at any time."""
+    lossy = [
+        header.image.syntax in LOSSY or header.fields["LossyImageCompression"] == "01"
+        for header in headers
+    ]
+    return [f"{sum(lossy)} slices were compressed with loss"] if any(lossy) else []
 
-    image = sitk.ReadImage(str(source.path), sitk.sitkFloat32, imageIO="GDCMImageIO")
-    return np.asarray(sitk.GetArrayFromImage(image)[0], dtype=np.float32)
 
-
-def _check_hounsfield(source: Source, dataset: Dataset) -> None:
-    if dataset.get("RescaleSlope") is None or dataset.get("RescaleIntercept") is None:
+def _rescale(header: SliceHeader, raw: Stored, out: FloatArray, modality: str) -> None:
+    """Writes the rescaled values ``(H, W)`` of one slice into ``out``."""
+    stored = _used_bits(header, raw)
+    slope = 1.0 if header.fields["RescaleSlope"] is None else header.fields["RescaleSlope"]
+    slope, intercept = np.float32(slope), np.float32(header.fields["RescaleIntercept"] or 0)
+    if not (np.isfinite(slope) and np.isfinite(intercept) and slope != 0):
         raise InputError(
-            f"{source.place}: has no RescaleSlope and RescaleIntercept, so its HU are unknown; export the "
-            "original series"
+            f"{header.place}: RescaleSlope or RescaleIntercept is not usable; export it again"
         )
-    kind = str(dataset.get("RescaleType") or "")
+    np.multiply(stored, slope, out=out, casting="unsafe")
+    out += intercept
+    if modality == "CT":
+        padding = _padding(header, raw, stored, out)
+        if padding is not None:
+            out[padding] = AIR
+        np.maximum(out, np.float32(AIR), out=out)
+
+
+def _used_bits(header: SliceHeader, raw: Stored) -> Stored:
+    """Uncompressed values without what lies in the bits that are not theirs."""
+    if header.image.syntax not in NATIVE:
+        return raw  # decoders have done this
+    size = raw.dtype.itemsize * 8
+    stored = int(header.fields["BitsStored"] or size)
+    high = header.fields["HighBit"]
+    top = stored - 1 if high is None else int(high)
+    if not 0 < stored <= top + 1 <= size:
+        raise InputError(
+            f"{header.place}: BitsStored {stored} and HighBit {top} do not fit {size} bits; "
+            "export it again"
+        )
+    if stored == size:
+        return raw
+    shifted: Stored = np.left_shift(raw, size - 1 - top)
+    return np.right_shift(shifted, size - stored, out=shifted)
+
+
+def _check_hounsfield(header: SliceHeader) -> None:
+    fields = header.fields
+    if fields["RescaleSlope"] is None or fields["RescaleIntercept"] is None:
+        raise InputError(
+            f"{header.place}: has no RescaleSlope and RescaleIntercept, so its HU are unknown; "
+            "export the original series"
+        )
+    kind = str(fields["RescaleType"] or "")
     if kind.upper() not in HU_TYPES:
         raise InputError(
-            f"{source.place}: RescaleType says {kind}, not HU; give the CT series itself"
+            f"{header.place}: RescaleType says {kind}, not HU; give the CT series itself"
+        )
+    bits = optional_number(fields, "BitsStored")
+    if bits is not None and bits <= 8:
+        raise InputError(
+            f"{header.place}: stores {bits:.0f} bits a pixel, which are a picture for display and "
+            "no HU; export the original series"
         )
 
 
-def _padding(dataset: Dataset, stored: Any, image: FloatArray) -> BoolArray:
-    """Where the pixels are padding ``(H, W)``.
+def _padding(
+    header: SliceHeader, raw: Stored, stored: Stored, image: FloatArray
+) -> BoolArray | None:
+    """Where the pixels are padding ``(H, W)``, None where nothing is.
 
     Some files pad with a value that tissue has too (0 in HU); there only what touches the border
     of the image is padding.
     """
-    value = dataset.get("PixelPaddingValue")
+    value = optional_number(header.fields, "PixelPaddingValue")
     if value is None:
-        return np.zeros(image.shape, dtype=np.bool_)
-    limit = dataset.get("PixelPaddingRangeLimit")
-    low, high = sorted((int(value), int(value if limit is None else limit)))
-    padding: BoolArray = (stored >= low) & (stored <= high)
-    if not padding.any() or image[padding].max() < BELOW_TISSUE:
+        return None
+    limit = optional_number(header.fields, "PixelPaddingRangeLimit")
+    low, high = sorted(_as_stored(v, raw.dtype) for v in (value, value if limit is None else limit))
+    padding = _between(stored, low, high)
+    if stored is not raw:
+        padding |= _between(raw, low, high)
+    if not padding.any():
+        return None
+    if image[padding].max() < BELOW_TISSUE:
         return padding
     from scipy import ndimage
 
@@ -117,30 +143,15 @@ def _padding(dataset: Dataset, stored: Any, image: FloatArray) -> BoolArray:
     return np.asarray(np.isin(parts, border[border > 0]), dtype=np.bool_)
 
 
-def _reason(source: Source, error: Exception) -> str:
-    """The sentence for pixels that cannot be decoded."""
-    syntax = _unreadable_syntax(source)
-    if syntax is not None:
-        return f"{source.place}: is compressed as {syntax}, which cannot be read; export it uncompressed"
-    return (
-        f"{source.place}: its pixels cannot be read, the file is truncated or damaged; copy or export it "
-        f"again ({type(error).__name__})"
-    )
+def _as_stored(value: float, kind: np.dtype[Any]) -> int:
+    """A padding value in the range of the pixels; some files write it with the other sign."""
+    whole, info = int(value), np.iinfo(kind)
+    if whole > info.max:
+        return whole - (1 << info.bits)
+    return whole + (1 << info.bits) if whole < info.min else whole
 
 
-def _unreadable_syntax(source: Source) -> str | None:
-    """Name of the file's transfer syntax if no decoder knows it."""
-    import pydicom
-    from pydicom.pixels.decoders.base import get_decoder
-
-    meta = pydicom.filereader.read_file_meta_info(source.path)
-    syntax = meta.get("TransferSyntaxUID")
-    if not isinstance(syntax, pydicom.uid.UID) or not syntax.is_transfer_syntax:
-        return None
-    if syntax in BY_GDCM:
-        return None
-    try:
-        known = bool(get_decoder(syntax).is_available)
-    except NotImplementedError:
-        known = False
-    return None if known else str(syntax.name)
+def _between(values: Stored, low: int, high: int) -> npt.NDArray[np.bool_]:
+    if low == high:
+        return np.asarray(values == low, dtype=np.bool_)
+    return np.asarray((values >= low) & (values <= high), dtype=np.bool_)

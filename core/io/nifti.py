@@ -13,7 +13,8 @@ import numpy.typing as npt
 from crossdl.errors import InputError
 from crossdl.files import replacing
 from crossdl.io.dicom_pixels import AIR
-from crossdl.types import Float64Array, FloatArray, Grid, LabelArray, Volume
+from crossdl.io.hounsfield import check_hounsfield
+from crossdl.types import Float64Array, Grid, LabelArray, Volume
 
 ENDINGS = (".nii.gz", ".nii")
 MILLIMETRES = {1: 1000.0, 3: 0.001}
@@ -42,7 +43,7 @@ def read_nifti(path: Path, modality: str) -> Volume:
     if bad:
         raise InputError(f"{path}: has {bad} voxels that are not finite; write the file again")
     if modality == "CT":
-        notes += _check_hounsfield(path, image)
+        notes += check_hounsfield(str(path), image)
         image = np.maximum(image, np.float32(AIR))
     meta = {
         "format": "nifti",
@@ -195,19 +196,3 @@ def _forms_agree(image: Any) -> bool:
     except ValueError:  # its quaternion is none
         return False
     return np.allclose(image.get_sform()[:3, :3], qform[:3, :3], atol=0.01)
-
-
-def _check_hounsfield(path: Path, image: FloatArray) -> list[str]:
-    low, high = float(image.min()), float(image.max())
-    if low == high:
-        raise InputError(f"{path}: every voxel is {low:g}; write the scan again")
-    if high <= 1:
-        raise InputError(
-            f"{path}: values from {low:g} to {high:g} are not HU (was it normalised?); give "
-            "the scan in HU"
-        )
-    if low > -200:
-        return [
-            f"no voxel is air (lowest {low:g}): the values may not be HU, or the head is cut out"
-        ]
-    return []

@@ -104,7 +104,7 @@ class Stack:
         affine[:3, 3] = self.origin + affine[:3, :3] @ (left, top, 0.0)
         return Grid((depth, height, width), affine)
 
-    def resample(self, slices: Sequence[FloatArray], fill: float) -> FloatArray:
+    def resample(self, slices: Sequence[FloatArray] | FloatArray, fill: float) -> FloatArray:
         """Interpolates the slices onto :attr:`grid`.
 
         Between two slices linearly, each first shifted in plane (bilinearly) to its true place.
@@ -118,7 +118,7 @@ class Stack:
             ``(D, H', W')`` float32.
         """
         if self.regular:
-            return np.stack(slices).astype(np.float32, copy=False)
+            return np.asarray(slices, dtype=np.float32)
         grid = self.grid
         shifts = self._in_pixels() - self.corner
         planes = self.offsets[:, 2]

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from crossdl.io.dicom import check_complete
 from crossdl.io.dicom_files import files_of
-from crossdl.io.dicom_headers import read_headers, stack_of
+from crossdl.io.dicom_headers import read_headers
+from crossdl.io.dicom_stacks import stack_of
 from crossdl.io.volumes import read_volume
 from crossdl.types import Volume
 

@@ -9,12 +9,18 @@ from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELo
 
 from crossdl.errors import InputError
 from crossdl.io import dicom_pixels
-from crossdl.io.dicom_files import Source
+from crossdl.io.dicom_files import files_called
+from crossdl.io.dicom_headers import _checked
+from crossdl.io.dicom_objects import read_object
 from crossdl.io.volumes import read_volume
 
 
-def read_pixels(path, modality):
-    return dicom_pixels.read_pixels(Source(path, str(path), path.name), modality)
+def read_pixels(path, modality="CT"):
+    """HU of one file."""
+    (source,) = files_called([path], path.name).sources
+    image = read_object(source)
+    fields = {**image.header, "SeriesInstanceUID": "1"}
+    return dicom_pixels.read_pixels([_checked(image, 0, fields)], modality)[0]
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless])
