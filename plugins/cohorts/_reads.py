@@ -75,10 +75,11 @@ def truth_of(
     A type of which no haemorrhage is there is 0 in every row. A type that is there could be in any
     region: its rows are NaN and *unclear* is 1; where the bleeding is known to be on one side
     only, the other side's regions are 0. Types that no haemorrhage is, such as hypodensities, are
-    NaN, because nobody assessed them.
+    NaN, because nobody assessed them; so are all types where there is bleeding (ICH) but none of
+    the haemorrhages, because the readers disagree on its kind.
 
     Args:
-        reads: 0, 1 or NaN of every haemorrhage in ``types``.
+        reads: 0, 1 or NaN of ICH and every haemorrhage in ``types``.
         types: Abnormality type that each haemorrhage is.
         anatomy: Names and order of regions and types.
         sides: 0, 1 or NaN: is there bleeding on the side that the anatomy calls so?
@@ -92,6 +93,7 @@ def truth_of(
     truth = np.full((len(anatomy.label_names), anatomy.n_types), np.nan, dtype=np.float32)
     free = [side for side in sides or {} if _only_elsewhere(side, sides or {})]
     rows = [i for i, region in enumerate(anatomy.regions) if region.side in free]
+    disputed = reads["ICH"] == 1 and any_of(reads[name] for name in types) == 0
     for kind in dict.fromkeys(types.values()):
         if kind not in anatomy.type_names:
             raise InputError(
@@ -100,7 +102,7 @@ def truth_of(
             )
         j = anatomy.type_names.index(kind)
         present = any_of(reads[name] for name, of in types.items() if of == kind)
-        if present == 0:
+        if present == 0 and not disputed:
             truth[:, j] = 0
         elif present == 1:
             truth[-1, j] = 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -27,6 +29,31 @@ def nifti(folder: Path) -> dict[str, Any]:
         rows.append(f"scan{index}.nii.gz,{patient},{split},Normal.")
     (folder / "reports.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return {"folder": folder}
+
+
+def cohort_writer() -> ModuleType:
+    """The module ``tests/cohort_writer.py``."""
+    path = Path(__file__).parent.parent / "cohort_writer.py"
+    spec = importlib.util.spec_from_file_location("cohort_writer", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def ct_ich(folder: Path) -> dict[str, Any]:
+    """Four patients of a data set like CT-ICH."""
+    return {"folder": cohort_writer().write_ct_ich(folder)}
+
+
+def cq500(folder: Path) -> dict[str, Any]:
+    """Three patients of a data set like CQ500."""
+    return {"folder": cohort_writer().write_cq500(folder)}
+
+
+def dicom(folder: Path) -> dict[str, Any]:
+    """A built cohort of six scans."""
+    return {"folder": cohort_writer().write_built(folder)}
 
 
 def atlas_folder(folder: Path) -> dict[str, Any]:
@@ -80,6 +107,9 @@ TINY_NET = {"volume_shape": [16, 32, 32], "epochs": 2, "precision": "32"}
 test_contract = contract_tests(
     configs={
         "atlas/folder": atlas_folder,
+        "cohort/cq500": cq500,
+        "cohort/ct_ich": ct_ich,
+        "cohort/dicom": dicom,
         "cohort/nifti": nifti,
         "cohort/phantom": TINY_PHANTOM,
         "segmenter/elastix": {"preset": "fast", "working_shape": [24, 48, 48]},

@@ -1,0 +1,170 @@
+"""The flow of a cohort as a picture in the manner of CONSORT: kept on the left, dropped right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from crossdl.ingest.flow import FlowRow
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_POINTS = 10.0
+_CELL = 0.64 * _POINTS / 72  # inches of a character; Chinese ones take two
+_LINE = 1.4 * _POINTS / 72
+_PAD, _GAP, _EDGE = 0.12, 0.22, 0.15  # inches inside a box, between boxes, around all
+_KEPT_CELLS, _DROPPED_CELLS = 30, 54
+_COLOURS = {"kept": "#E8F1FA", "dropped": "#FBF1E6"}
+_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN",
+    "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB", "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei", "SimHei", "SimSun", "Noto Sans CJK JP",
+)  # fmt: skip
+"""Fonts with Chinese characters, for words that a hospital writes in its own rules."""
+
+
+@dataclass(frozen=True)
+class _Box:
+    lines: tuple[str, ...]
+
+    @property
+    def height(self) -> float:
+        """Inches."""
+        return len(self.lines) * _LINE + 2 * _PAD
+
+
+def flow_figure(rows: Sequence[FlowRow]) -> Figure:
+    """Draws the flow from top to bottom.
+
+    What is left after each step is a box on the left; what the step dropped, by reason, is a box
+    on the right, beside the arrow to the next. Nothing overlaps however long the reasons are:
+    lines are broken and the picture grows.
+
+    Args:
+        rows: Of ``flow.csv``, the first and the last without a drop.
+
+    Raises:
+        ValueError: There are no rows.
+    """
+    from matplotlib.figure import Figure
+
+    if not rows:
+        raise ValueError("a flow needs at least one row")
+    steps = _steps(rows)
+    left, right = _KEPT_CELLS * _CELL + 2 * _PAD, _DROPPED_CELLS * _CELL + 2 * _PAD
+    height = 2 * _EDGE + sum(
+        kept.height + (dropped.height + 2 * _GAP if dropped else 0) for kept, dropped in steps
+    )
+    width = 2 * _EDGE + left + 2 * _GAP + right
+    figure = Figure(figsize=(width, height))
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set(xlim=(0, width), ylim=(height, 0))
+    ax.axis("off")
+    top, middle, beside = _EDGE, _EDGE + left / 2, _EDGE + left + 2 * _GAP
+    for kept, dropped in steps:
+        _draw(ax, kept, "kept", (_EDGE, top), left)
+        top += kept.height
+        if dropped is None:
+            continue
+        below = top + dropped.height + 2 * _GAP
+        at = (top + below) / 2
+        _arrow(ax, (middle, top), (middle, below))
+        _arrow(ax, (middle, at), (beside, at))
+        _draw(ax, dropped, "dropped", (beside, top + _GAP), right)
+        top = below
+    return figure
+
+
+def _steps(rows: Sequence[FlowRow]) -> list[tuple[_Box, _Box | None]]:
+    """What is left, and what the next step drops; the last drops nothing."""
+    groups = [(step, list(group)) for step, group in groupby(rows, key=lambda row: row.step)]
+    steps: list[tuple[_Box, _Box | None]] = []
+    title, before = words(groups[0][0]), groups[0][1][-1]
+    for step, group in groups[1:]:
+        drops = [row for row in group if row.dropped_scans or row.dropped_reports]
+        if drops:
+            steps.append((_kept(title, before), _dropped(step, drops)))
+            title = ""
+        before = group[-1]
+    if len(groups) > 1:
+        title = words(groups[-1][0])
+    return [*steps, (_kept(title, before), None)]
+
+
+def _kept(title: str, row: FlowRow) -> _Box:
+    counts = f"{count(row.left_scans, 'scan')} of {count(row.left_patients, 'patient')}"
+    parts = [title, counts, count(row.left_reports, "report")]
+    return _Box(tuple(line for part in parts if part for line in _wrapped(part, _KEPT_CELLS)))
+
+
+def _dropped(step: str, rows: Sequence[FlowRow]) -> _Box:
+    total = _counts(sum(r.dropped_scans for r in rows), sum(r.dropped_reports for r in rows))
+    lines = _wrapped(f"{words(step)}: dropped {total}", _DROPPED_CELLS)
+    for row in rows:
+        text = f"{words(row.reason)}: {_counts(row.dropped_scans, row.dropped_reports)}"
+        first, *more = _wrapped(text, _DROPPED_CELLS - 4)
+        lines += [f"  • {first}", *(f"     {line}" for line in more)]
+    return _Box(tuple(lines))
+
+
+def words(name: str) -> str:
+    """A name such as ``too_few_slices`` as words that begin with a capital."""
+    text = name.replace("_", " ").strip()
+    return text[:1].upper() + text[1:]
+
+
+def count(number: int, what: str) -> str:
+    """``"1 scan"``, ``"1,234 scans"``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _counts(scans: int, reports: int) -> str:
+    found = [count(n, what) for n, what in ((scans, "scan"), (reports, "report")) if n]
+    return ", ".join(found) or "none"
+
+
+def _wrapped(text: str, cells: int) -> list[str]:
+    """Lines of at most ``cells`` columns; Chinese characters take two."""
+    from rich.console import Console
+    from rich.text import Text
+
+    lines = Text(text).wrap(Console(width=cells), cells)
+    return [line.plain.rstrip() for line in lines]
+
+
+def _draw(ax: Axes, box: _Box, kind: str, corner: tuple[float, float], width: float) -> None:
+    from matplotlib.patches import Rectangle
+
+    x, y = corner
+    patch = Rectangle(corner, width, box.height, facecolor=_COLOURS[kind], edgecolor="#555555")
+    ax.add_patch(patch)
+    centred = kind == "kept"
+    for k, line in enumerate(box.lines):
+        ax.text(
+            x + width / 2 if centred else x + _PAD,
+            y + _PAD + (k + 0.5) * _LINE,
+            line,
+            ha="center" if centred else "left",
+            va="center",
+            fontsize=_POINTS,
+            fontweight="bold" if k == 0 else "normal",
+            fontfamily=_families(),
+            parse_math=False,
+        )
+
+
+def _families() -> list[str]:
+    """The default font, then those with Chinese characters that are installed."""
+    from matplotlib.font_manager import fontManager
+
+    installed = {font.name for font in fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _FONTS if name in installed)]
+
+
+def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    style = {"arrowstyle": "-|>", "color": "#555555", "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", xy=end, xytext=start, arrowprops=style)
