@@ -10,7 +10,12 @@ import numpy as np
 import pydicom
 from numpy.typing import ArrayLike, NDArray
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    ExplicitVRLittleEndian,
+    generate_uid,
+)
 
 Field = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Maps LPS positions ``(..., 3)`` in mm to HU."""
@@ -100,6 +105,80 @@ def write_series(
         data.save_as(path, enforce_file_format=True)
         paths.append(path)
     return paths
+
+
+def to_enhanced(
+    paths: Sequence[Path],
+    target: Path,
+    *,
+    syntax: str | None = None,
+    change: Callable[[pydicom.Dataset], None] | None = None,
+) -> Path:
+    """Writes the slices of a series as the frames of one Enhanced CT image, in the order given.
+
+    Orientation and the rescaling of the first slice are shared; where slices differ in one of
+    these, each frame has its own.
+
+    Args:
+        paths: Files of uncompressed slices.
+        target: The file to write.
+        syntax: Transfer syntax to compress with.
+        change: Called with the dataset before it is written.
+    """
+    slices = [pydicom.dcmread(path) for path in paths]
+    data = pydicom.Dataset()
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = EnhancedCTImageStorage
+    data.SOPInstanceUID = data.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    kept = (
+        "StudyInstanceUID SeriesInstanceUID FrameOfReferenceUID SeriesNumber Modality ImageType "
+        "PatientName PatientID StudyDate Rows Columns SamplesPerPixel PhotometricInterpretation "
+        "BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue"
+    ).split()
+    for keyword in kept:
+        if keyword in slices[0]:
+            data[keyword] = slices[0][keyword]
+    data.InstanceNumber, data.NumberOfFrames = 1, len(slices)
+    shared, frames = pydicom.Dataset(), [pydicom.Dataset() for _ in slices]
+    groups = {
+        "PlanePositionSequence": ["ImagePositionPatient"],
+        "PlaneOrientationSequence": ["ImageOrientationPatient"],
+        "PixelMeasuresSequence": ["PixelSpacing", "SliceThickness"],
+        "PixelValueTransformationSequence": ["RescaleSlope", "RescaleIntercept", "RescaleType"],
+    }
+    for name, keywords in groups.items():
+        items = [_item(one, keywords) for one in slices]
+        if all(item == items[0] for item in items):
+            setattr(shared, name, [items[0]])
+        else:
+            for frame, item in zip(frames, items, strict=True):
+                setattr(frame, name, [item])
+    for k, (one, frame) in enumerate(zip(slices, frames, strict=True), 1):
+        kind, content = pydicom.Dataset(), pydicom.Dataset()
+        kind.FrameType = one.ImageType
+        content.InStackPositionNumber, content.StackID = k, "1"
+        if "AcquisitionNumber" in one:
+            content.FrameAcquisitionNumber = one.AcquisitionNumber
+        frame.CTImageFrameTypeSequence, frame.FrameContentSequence = [kind], [content]
+    data.SharedFunctionalGroupsSequence = [shared]
+    data.PerFrameFunctionalGroupsSequence = frames
+    data.PixelData = b"".join(one.PixelData for one in slices)
+    if change is not None:
+        change(data)
+    if syntax is not None:
+        data.compress(syntax)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    data.save_as(target, enforce_file_format=True)
+    return target
+
+
+def _item(data: pydicom.Dataset, keywords: Sequence[str]) -> pydicom.Dataset:
+    item = pydicom.Dataset()
+    for keyword in keywords:
+        if keyword in data:
+            item[keyword] = data[keyword]
+    return item
 
 
 def even(count: int, gap: float = 5.0) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import sys
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +63,7 @@ def _native(image: DicomObject) -> Stored | None:
     order, explicit = NATIVE[image.syntax]
     start = image.pixels
     head = image.content[start : start + 12]
-    endian = "little" if order == "<" else "big"
+    endian: Literal["little", "big"] = "little" if order == "<" else "big"
     tag = tuple(int.from_bytes(head[k : k + 2], endian) for k in (0, 2))
     if len(head) < 12 or tag != _PIXEL_TAG:
         raise InputError(
@@ -116,7 +116,7 @@ def _by_gdcm(image: DicomObject) -> Stored:
     bare = pydicom.Dataset()
     bare.file_meta = dataset.file_meta
     bare.SOPClassUID = bare.file_meta.MediaStorageSOPClassUID = pydicom.uid.CTImageStorage
-    bare.SOPInstanceUID = bare.file_meta.MediaStorageSOPInstanceUID = "2.25.1"
+    bare.SOPInstanceUID = bare.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.UID("2.25.1")
     for keyword in (
         "Rows Columns SamplesPerPixel PhotometricInterpretation BitsAllocated BitsStored HighBit "
         "PixelRepresentation"

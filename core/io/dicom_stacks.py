@@ -203,7 +203,8 @@ def _shifted(headers: Sequence[SliceHeader], passes: Passes) -> bool:
 
 def _depths(headers: Sequence[SliceHeader]) -> Float64Array:
     normal = np.cross(*headers[0].orientation)
-    return np.stack([h.position for h in headers]) @ normal
+    depths: Float64Array = np.stack([h.position for h in headers]) @ normal
+    return depths
 
 
 def _even(depths: Float64Array) -> bool:
