@@ -8,6 +8,7 @@ from io import TextIOWrapper
 import typer
 
 from crossdl.cli.check import check
+from crossdl.cli.cohort import cohort
 from crossdl.cli.discretize import discretize
 from crossdl.cli.evaluate import evaluate
 from crossdl.cli.list import list_kinds
@@ -33,6 +34,7 @@ app.command("list")(list_kinds)
 app.command()(show)
 app.command()(check)
 app.command()(schema)
+app.add_typer(cohort, name="cohort")
 
 
 def main() -> None:

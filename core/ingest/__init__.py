@@ -1,0 +1,1 @@
+"""Building a cohort from a hospital's DICOM files and its table of reports."""
