@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crossdl.ingest.flow import FlowRow
 
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _POINTS = 10.0
-_CELL = 0.64 * _POINTS / 72  # inches of a character; Chinese ones take two
+_CELL = 0.5 * _POINTS / 72  # inches, half of a Chinese character
 _LINE = 1.4 * _POINTS / 72
 _PAD, _GAP, _EDGE = 0.12, 0.22, 0.15  # inches inside a box, between boxes, around all
-_KEPT_CELLS, _DROPPED_CELLS = 30, 54
+_KEPT_CELLS, _DROPPED_CELLS = 40, 60  # columns after which lines are broken
+_DPI = 110  # at which text is measured; it is a little wider at others
 _COLOURS = {"kept": "#E8F1FA", "dropped": "#FBF1E6"}
 _FONTS = (
     "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN",
@@ -30,6 +32,7 @@ _FONTS = (
 @dataclass(frozen=True)
 class _Box:
     lines: tuple[str, ...]
+    titled: bool = True
 
     @property
     def height(self) -> float:
@@ -55,7 +58,8 @@ def flow_figure(rows: Sequence[FlowRow]) -> Figure:
     if not rows:
         raise ValueError("a flow needs at least one row")
     steps = _steps(rows)
-    left, right = _KEPT_CELLS * _CELL + 2 * _PAD, _DROPPED_CELLS * _CELL + 2 * _PAD
+    left = _width(kept for kept, _ in steps)
+    right = _width(dropped for _, dropped in steps if dropped)
     height = 2 * _EDGE + sum(
         kept.height + (dropped.height + 2 * _GAP if dropped else 0) for kept, dropped in steps
     )
@@ -98,7 +102,8 @@ def _steps(rows: Sequence[FlowRow]) -> list[tuple[_Box, _Box | None]]:
 def _kept(title: str, row: FlowRow) -> _Box:
     counts = f"{count(row.left_scans, 'scan')} of {count(row.left_patients, 'patient')}"
     parts = [title, counts, count(row.left_reports, "report")]
-    return _Box(tuple(line for part in parts if part for line in _wrapped(part, _KEPT_CELLS)))
+    lines = [line for part in parts if part for line in _wrapped(part, _KEPT_CELLS)]
+    return _Box(tuple(lines), titled=bool(title))
 
 
 def _dropped(step: str, rows: Sequence[FlowRow]) -> _Box:
@@ -136,6 +141,32 @@ def _wrapped(text: str, cells: int) -> list[str]:
     return [line.plain.rstrip() for line in lines]
 
 
+def _width(boxes: Iterable[_Box]) -> float:
+    """Inches that the widest line needs; 0 without boxes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from rich.cells import cell_len
+
+    canvas, widest = FigureCanvasAgg(Figure(dpi=_DPI)), 0.0
+    for box in boxes:
+        for k, line in enumerate(box.lines):
+            text = canvas.figure.text(0, 0, line, **_style(box, k))
+            drawn = text.get_window_extent(canvas.get_renderer()).width / _DPI
+            widest = max(widest, drawn, cell_len(line) * _CELL)  # no font may have the characters
+    return 1.04 * widest + 2 * _PAD if widest else 0.0
+
+
+def _style(box: _Box, line: int) -> dict[str, Any]:
+    """How a line of a box is written."""
+    weight = "bold" if box.titled and line == 0 else "normal"
+    return {
+        "fontsize": _POINTS,
+        "fontweight": weight,
+        "fontfamily": _families(),
+        "parse_math": False,
+    }
+
+
 def _draw(ax: Axes, box: _Box, kind: str, corner: tuple[float, float], width: float) -> None:
     from matplotlib.patches import Rectangle
 
@@ -150,13 +181,11 @@ def _draw(ax: Axes, box: _Box, kind: str, corner: tuple[float, float], width: fl
             line,
             ha="center" if centred else "left",
             va="center",
-            fontsize=_POINTS,
-            fontweight="bold" if k == 0 else "normal",
-            fontfamily=_families(),
-            parse_math=False,
+            **_style(box, k),
         )
 
 
+@cache
 def _families() -> list[str]:
     """The default font, then those with Chinese characters that are installed."""
     from matplotlib.font_manager import fontManager
