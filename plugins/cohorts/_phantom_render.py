@@ -16,8 +16,15 @@ from crossdl.plugins.cohorts._phantom_head import (
     nearest,
     sample,
 )
-from crossdl.plugins.cohorts._phantom_lesions import Canvas, Painter, Seat, possible_voxels
-from crossdl.plugins.cohorts._phantom_truth import without_specks
+from crossdl.plugins.cohorts._phantom_findings import Story
+from crossdl.plugins.cohorts._phantom_painter import Painter
+from crossdl.plugins.cohorts._phantom_truth import (
+    findings,
+    gold_matrix,
+    other_places,
+    slice_parts,
+    visible_parts,
+)
 from crossdl.types import BoolArray, FloatArray, Grid, LabelArray
 
 PARTS = 2
@@ -36,22 +43,20 @@ class Recipe:
         spacing_mm: Range of the voxel edge in the slice.
         thickness_mm: Range of the slice thickness, equal to the slice distance.
         slices: Fewest and most slices.
-        positive_rate: Share of scans with lesions.
-        max_lesions: Most lesions planted in a scan.
+        positive_rate: Share of scans with lesions; None is natural prevalence.
+        lesion_contrast: Widening of every range of lesion densities; 1 leaves them.
         noise_hu: Range of the standard deviation of noise.
         deformation: Strength of the individual shape; 1 is usual.
-        calcification_rate: Share of lesion-free scans with a harmless calcification.
     """
 
     matrix: int
     spacing_mm: tuple[float, float]
     thickness_mm: tuple[float, float]
     slices: tuple[int, int]
-    positive_rate: float
-    max_lesions: int
+    positive_rate: float | None
+    lesion_contrast: float
     noise_hu: tuple[float, float]
     deformation: float
-    calcification_rate: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,16 +68,16 @@ class Rendered:
         labels: ``(D, H, W)`` true regions.
         masks: ``(M, D, H, W)`` lesions by type.
         grid: Where the voxels are.
-        calcified: Whether it has a harmless calcification.
-        seats: For each type name with lesions outside all regions, where most of that is.
+        truth: Gold matrix ``(N + 2, M)``.
+        story: What a report may tell.
     """
 
     hu: np.ndarray[tuple[int, ...], np.dtype[np.int16]]
     labels: LabelArray
     masks: BoolArray
     grid: Grid
-    calcified: bool
-    seats: dict[str, Seat]
+    truth: FloatArray
+    story: Story
 
 
 def render(
@@ -95,15 +100,8 @@ def render(
     """
     body = make_body(patient, recipe.deformation)
     hu = space.normal_hu(patient)
-    canvas = Canvas(hu, np.zeros(hu.shape, dtype=np.uint8))
-    positive = scan.random() < recipe.positive_rate
-    calcified = False
-    if positive:
-        for _ in range(int(scan.integers(1, recipe.max_lesions + 1))):
-            painter.paint(canvas, painter.plan(scan), scan)
-    elif scan.random() < recipe.calcification_rate:
-        calcified = True
-        painter.calcify(canvas, scan)
+    canvas = painter.canvas(hu)
+    plan = painter.paint_patient(canvas, patient, scan, recipe)
     pose = make_pose(
         scan,
         recipe.matrix,
@@ -117,24 +115,21 @@ def render(
     thin = sample(canvas.hu, index, AIR_HU)
     image = thin.reshape(count, PARTS, *thin.shape[1:]).mean(axis=1)
     centres = index.reshape(3, count, PARTS, *thin.shape[1:]).mean(axis=2)
-    labels = nearest(space.model.labels, centres)
-    seats: dict[str, Seat] = {}
-    masks = np.zeros((anatomy.n_types, *pose.grid.shape), dtype=np.bool_)
-    if positive:
-        visible = image < BONE_HU
-        bits = nearest(canvas.types, index).reshape(count, PARTS, *thin.shape[1:])
-        voxel_ml = float(np.prod(pose.grid.spacing)) / 1000.0
-        for j in range(anatomy.n_types):
-            share = ((bits >> j) & 1).sum(axis=1)
-            mask = (share * 2 >= PARTS) & visible & possible_voxels(anatomy, labels, j)
-            masks[j] = without_specks(mask, voxel_ml)
-            outside = masks[j] & (labels == 0)
-            if outside.any():
-                seats[anatomy.type_names[j]] = painter.seat(centres[:, outside])
+    labels = nearest(canvas.labels, centres)
+    voxel_ml = float(np.prod(pose.grid.spacing)) / 1000.0
+    shown = slice_parts(nearest(canvas.parts, index), PARTS)
+    parts, masks = visible_parts(shown, canvas, labels, image < BONE_HU, voxel_ml)
+    truth = gold_matrix(masks, labels, anatomy, voxel_ml)
+    story = Story(
+        findings(parts, canvas, plan.lesions, labels, truth, pose.grid),
+        plan.told,
+        canvas.shift_mm,
+        other_places(masks, labels, truth, anatomy, lambda m: painter.seat(centres[:, m])),
+    )
     _add_holder(image, pose.grid, scan)
     image += _noise(image.shape, float(scan.uniform(*recipe.noise_hu)), scan)
     whole = np.rint(image.clip(AIR_HU - 24.0, 3071.0)).astype(np.int16)
-    return Rendered(whole, labels, masks, pose.grid, calcified, seats)
+    return Rendered(whole, labels, masks, pose.grid, truth, story)
 
 
 def _add_holder(image: FloatArray, grid: Grid, rng: np.random.Generator) -> None:

@@ -20,14 +20,15 @@ from crossdl.files import write_json
 from crossdl.interfaces import CohortSource
 from crossdl.plugins.atlases._mni_model import HeadModel, head_model
 from crossdl.plugins.cohorts._phantom_head import Space
-from crossdl.plugins.cohorts._phantom_lesions import Painter, Seat
+from crossdl.plugins.cohorts._phantom_painter import Painter
+from crossdl.plugins.cohorts._phantom_plan import lesion_data
 from crossdl.plugins.cohorts._phantom_render import Recipe, Rendered, render
+from crossdl.plugins.cohorts._phantom_lesions import Seat
 from crossdl.plugins.cohorts._phantom_text import write_findings
-from crossdl.plugins.cohorts._phantom_truth import gold_matrix
 from crossdl.progress import track
 from crossdl.types import SPLITS, BoolArray, Grid, RegionMap, ScanRecord, Split, Volume
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the code changes what a seed gives."""
 
 _MODEL_MM = 2.0
@@ -55,13 +56,14 @@ class PhantomConfig(ComponentConfig):
     spacing_mm: Range = Field((1.15, 1.3), description="voxel edge within a slice, mm")
     thickness_mm: Range = Field((4.0, 5.0), description="slice thickness and distance, mm")
     slices: tuple[int, int] = Field((28, 40), description="fewest and most slices")
-    positive_rate: float = Field(0.65, ge=0, le=1, description="share of scans with lesions")
-    max_lesions: int = Field(3, ge=1, le=8, description="most lesions planted in one scan")
+    positive_rate: float | None = Field(
+        0.5, ge=0, le=1, description="share of scans with lesions; null is natural prevalence"
+    )
+    lesion_contrast: float = Field(
+        1.0, ge=0, le=3, description="widening of the ranges of lesion densities"
+    )
     noise_hu: Range = Field((1.5, 4.5), description="standard deviation of noise, HU")
     deformation: float = Field(1.0, ge=0, le=2, description="strength of the individual shape")
-    calcification_rate: float = Field(
-        0.3, ge=0, le=1, description="share of lesion-free scans with a harmless calcification"
-    )
     repeat_rate: float = Field(0.1, ge=0, le=1, description="share of patients scanned twice")
     vague_rate: float = Field(
         0.03, ge=0, le=1, description="chance that a sentence names only a hemisphere"
@@ -175,7 +177,7 @@ class Phantom(CohortSource[PhantomConfig]):
             "version": VERSION,
             "config": config,
             "head": self._model.fingerprint,
-            "data": digest(self._data),
+            "data": digest([self._data, lesion_data()]),
             "types": list(self.anatomy.type_names),
             "impossible": [list(cell) for cell in self.anatomy.impossible],
             "scan": [plan[2], plan[3], plan[4]],
@@ -195,8 +197,6 @@ class Phantom(CohortSource[PhantomConfig]):
             self._rng(split, index, 2, 0),
             self._rng(split, index, 3, number),
         )
-        voxel_ml = float(np.prod(scan.grid.spacing)) / 1000.0
-        truth = gold_matrix(scan.masks, scan.labels, self.anatomy, voxel_ml)
         np.save(target / "hu.npy", scan.hu, allow_pickle=False)
         np.savez_compressed(
             target / "truth.npz",
@@ -204,25 +204,27 @@ class Phantom(CohortSource[PhantomConfig]):
             masks=np.packbits(scan.masks),
             shape=np.array(scan.masks.shape),
         )
-        findings = self._findings(scan, truth, self._rng(split, index, 4, number))
+        findings = self._findings(scan, self._rng(split, index, 4, number))
         write_json(
             target / "scan.json",
             {
                 "affine": scan.grid.affine.tolist(),
-                "truth": truth.astype(int).tolist(),
+                "truth": scan.truth.astype(int).tolist(),
                 "findings": findings,
             },
         )
 
-    def _findings(self, scan: Rendered, truth: Any, rng: np.random.Generator) -> str:
+    def _findings(self, scan: Rendered, rng: np.random.Generator) -> str:
         language = self.config.language
         if language == "mixed":
             language = "zh" if rng.random() < 0.5 else "en"
-        seats: dict[str, Seat] = scan.seats
+        names = self.anatomy.type_names
+        seats = {names[j]: Seat(place, side) for j, place, side in scan.story.other_places}
+        calcified = any(name.endswith("calcification") for name in scan.story.confounders)
         return write_findings(
-            truth,
+            scan.truth,
             seats,
-            scan.calcified,
+            calcified,
             self.anatomy,
             self._data,
             language,
