@@ -84,7 +84,7 @@ def subarachnoid(brush: Brush, lesion: Lesion) -> None:
     free = terrain.space.model.inside[box]
     if lesion.style != "basal":
         free = free & terrain.same_room(box, centre)
-    fluid = ((terrain.sulcal[box] - 0.12) / 0.38).clip(0.0, 1.0)
+    fluid = ((terrain.sulcal[box] - 0.1) / 0.28).clip(0.0, 1.0)
     fluid = fluid * soft(terrain.space.depth[box] - 2.5, 2.0) * free
     strength = brush.between(0.75, 1.0)
     hu = brush.hu("subarachnoid_blood") + 2.0 * terrain.noise(box, 3, rng)
@@ -161,7 +161,7 @@ def _fill(brush: Brush, lesion: Lesion, box: Box, weight: FloatArray, centre: Fl
 def _along_dura(brush: Brush, lesion: Lesion) -> None:
     """A thin layer along the falx or on the tentorium."""
     terrain, rng = brush.terrain, brush.rng
-    s, p, l = terrain.space.world  # noqa: E741
+    _, p, l = terrain.space.world  # noqa: E741
     half = 0.5 * lesion.size_mm
     if lesion.style == "falx":
         mask = terrain.box_mask("falx") & terrain.side((slice(None),) * 3, lesion.side)
@@ -175,7 +175,7 @@ def _along_dura(brush: Brush, lesion: Lesion) -> None:
         box = bounds(mask)
         away = terrain.tentorium[box]
         near = np.ones((1, 1, 1), dtype=np.float32)
-    wavy = 1.0 + 0.25 * terrain.noise(box, 12, rng).clip(-2.0, 2.0)
+    wavy = 1.0 + 0.15 * terrain.noise(box, 12, rng).clip(-2.0, 2.0)
     inside: BoolArray = mask[box] & terrain.space.model.inside[box]
     weight = soft(2.0 * half * wavy * near - away, 2.0) * inside
     name = "fresh_blood" if lesion.acuity == "acute" else "subacute_blood"

@@ -161,8 +161,7 @@ def _wedge(
     terrain, rng = brush.terrain, brush.rng
     half = lesion.size_mm
     box = terrain.box(centre, 1.5 * half + 30.0)
-    at = tuple(int(round(c)) // 2 for c in centre)
-    inward = terrain.inward[(slice(None), *at)]
+    inward = terrain.inward_at(terrain.mm(centre))
     length = brush.between(1.6, 2.4) * half
     offset = [
         (np.arange(b.start, b.stop) - c) * step
@@ -187,8 +186,12 @@ def _territory(
 
     terrain, rng = brush.terrain, brush.rng
     box = terrain.box(centre, 1.3 * lesion.size_mm + 6.0)
-    inside = terrain.territory[box] == terrain.territory_names.index(lesion.style) + 1
-    inside &= terrain.same_room(box, centre)
+    aside = [  # borders of territories differ between people
+        (at + np.rint(2.0 * terrain.noise(box, 12, rng)).astype(np.intp)).clip(0, n - 1)
+        for at, n in zip(np.ogrid[box], terrain.shape, strict=True)
+    ]
+    inside = terrain.territory[tuple(aside)] == terrain.territory_names.index(lesion.style) + 1
+    inside &= terrain.same_room(box, centre) & terrain.space.model.inside[box]
     noise = terrain.noise(box, 12, rng).clip(-2.0, 2.0)
     near = soft(lesion.size_mm * (1.0 + 0.12 * noise) - terrain.distance(box, centre), 6.0)
     smooth = ndimage.gaussian_filter(inside.astype(np.float32), 1.5) + 0.08 * noise

@@ -81,18 +81,16 @@ class Inward:
     def field(self, terrain: Terrain) -> FloatArray:
         """Displacement away from the plate, in the depth of the brain towards the other side."""
         offset = [axis - np.float32(c) for axis, c in zip(terrain.coarse, self.centre, strict=True)]
-        squared = (offset[0] ** 2 + offset[1] ** 2 + offset[2] ** 2) / np.float32(self.extent**2)
+        straight = terrain.inward_at(self.centre)
+        along = sum(part * way for part, way in zip(offset, straight, strict=True))
+        squared = offset[0] ** 2 + offset[1] ** 2 + offset[2] ** 2 - along**2
+        squared /= np.float32(self.extent**2)
         thickness = np.float32(self.thickness) * np.exp(np.float32(-0.7) * squared)
         depth = terrain.coarse_depth
         rise = np.minimum(depth / thickness.clip(0.1), 1.0)
         fall = np.exp(-((depth - thickness).clip(0.0) / 45.0))
         amount = (1.0 - self.painted) * thickness * rise * fall
         amount *= _across_tentorium(terrain, self.centre)
-        at = tuple(
-            int(np.abs(axis.ravel() - c).argmin())
-            for axis, c in zip(terrain.coarse, self.centre, strict=True)
-        )
-        straight = terrain.inward[(slice(None), *at)]
         bend = np.exp(-depth / 25.0)
         direction = terrain.inward * bend + straight[:, None, None, None] * (1.0 - bend)
         length = np.sqrt((direction**2).sum(axis=0)).clip(0.3)
@@ -101,11 +99,7 @@ class Inward:
 
 def _across_tentorium(terrain: Terrain, centre: Float64Array) -> FloatArray:
     """Less displacement on the other side of the tentorium."""
-    at = tuple(
-        int(np.abs(axis.ravel() - c).argmin())
-        for axis, c in zip(terrain.coarse, centre, strict=True)
-    )
-    other = np.abs(terrain.coarse_below - terrain.coarse_below[at])
+    other = np.abs(terrain.coarse_below - terrain.coarse_below[terrain.coarse_index(centre)])
     return np.asarray(1.0 - 0.75 * other, dtype=np.float32)
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from crossdl.anatomy import Anatomy
 from crossdl.plugins.atlases._mni_head import AIR_HU
+from crossdl.plugins.cohorts._phantom_config import PhantomConfig, ScannerRanges
+from crossdl.plugins.cohorts._phantom_findings import Story
 from crossdl.plugins.cohorts._phantom_head import (
     Space,
     make_body,
@@ -16,8 +18,9 @@ from crossdl.plugins.cohorts._phantom_head import (
     nearest,
     sample,
 )
-from crossdl.plugins.cohorts._phantom_findings import Story
 from crossdl.plugins.cohorts._phantom_painter import Painter
+from crossdl.plugins.cohorts._phantom_scanner import Exposure, scanned
+from crossdl.plugins.cohorts._phantom_tissue import make_person, normal_hu
 from crossdl.plugins.cohorts._phantom_truth import (
     findings,
     gold_matrix,
@@ -27,36 +30,10 @@ from crossdl.plugins.cohorts._phantom_truth import (
 )
 from crossdl.types import BoolArray, FloatArray, Grid, LabelArray
 
-PARTS = 2
-"""Thinner slices that are averaged into one, as a scanner's collimation does."""
-
 BONE_HU = 110.0
 """A voxel brighter than this is bone to an observer, even if part of it is a lesion."""
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """What a scan is made of, besides its seed.
-
-    Attributes:
-        matrix: Voxels along H and W.
-        spacing_mm: Range of the voxel edge in the slice.
-        thickness_mm: Range of the slice thickness, equal to the slice distance.
-        slices: Fewest and most slices.
-        positive_rate: Share of scans with lesions; None is natural prevalence.
-        lesion_contrast: Widening of every range of lesion densities; 1 leaves them.
-        noise_hu: Range of the standard deviation of noise.
-        deformation: Strength of the individual shape; 1 is usual.
-    """
-
-    matrix: int
-    spacing_mm: tuple[float, float]
-    thickness_mm: tuple[float, float]
-    slices: tuple[int, int]
-    positive_rate: float | None
-    lesion_contrast: float
-    noise_hu: tuple[float, float]
-    deformation: float
+_SHEAR = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +61,7 @@ def render(
     space: Space,
     painter: Painter,
     anatomy: Anatomy,
-    recipe: Recipe,
+    config: PhantomConfig,
     patient: np.random.Generator,
     scan: np.random.Generator,
 ) -> Rendered:
@@ -94,30 +71,41 @@ def render(
         space: The head model.
         painter: Paints lesions on it.
         anatomy: Regions and types.
-        recipe: Ranges of everything drawn.
+        config: Ranges of everything drawn.
         patient: Generator of what stays the same between a patient's scans.
         scan: Generator of everything else.
     """
-    body = make_body(patient, recipe.deformation)
-    hu = space.normal_hu(patient)
-    canvas = painter.canvas(hu)
-    plan = painter.paint_patient(canvas, patient, scan, recipe)
+    person = make_person(patient, config.head)
+    body = make_body(patient, config.head.deformation, person.atrophy)
+    canvas = painter.canvas(normal_hu(space, person, patient))
+    plan = painter.paint_patient(canvas, patient, scan, config)
+    ranges = config.scanner
+    sheared = scan.random() < ranges.sheared_rate
     pose = make_pose(
         scan,
-        recipe.matrix,
-        float(scan.uniform(*recipe.spacing_mm)),
-        float(scan.uniform(*recipe.thickness_mm)),
-        recipe.slices,
+        config.matrix,
+        float(scan.uniform(*config.field_of_view_mm)),
+        float(scan.uniform(*config.thickness_mm)),
+        config.slices,
         body,
+        ranges.turn_degrees,
+        float(scan.uniform(-_SHEAR, _SHEAR)) if sheared else 0.0,
     )
-    index = model_index(space, body, pose, PARTS)
+    thin = ranges.collimation
+    index = model_index(space, body, pose, thin)
+    np.maximum(index[0], 0.0, out=index[0])  # below the model the neck goes on
     count = pose.grid.shape[0]
-    thin = sample(canvas.hu, index, AIR_HU)
-    image = thin.reshape(count, PARTS, *thin.shape[1:]).mean(axis=1)
-    centres = index.reshape(3, count, PARTS, *thin.shape[1:]).mean(axis=2)
+
+    def averaged(array: FloatArray, outside: float) -> FloatArray:
+        fine = sample(array, index, outside)
+        return np.asarray(fine.reshape(count, thin, *fine.shape[1:]).mean(axis=1))
+
+    image = averaged(canvas.hu, AIR_HU)
+    metal = averaged(canvas.metal.astype(np.float32), 0.0) if canvas.metal.any() else None
+    centres = index.reshape(3, count, thin, *index.shape[2:]).mean(axis=2)
     labels = nearest(canvas.labels, centres)
     voxel_ml = float(np.prod(pose.grid.spacing)) / 1000.0
-    shown = slice_parts(nearest(canvas.parts, index), PARTS)
+    shown = slice_parts(nearest(canvas.parts, index), thin)
     parts, masks = visible_parts(shown, canvas, labels, image < BONE_HU, voxel_ml)
     truth = gold_matrix(masks, labels, anatomy, voxel_ml)
     story = Story(
@@ -126,29 +114,34 @@ def render(
         canvas.shift_mm,
         other_places(masks, labels, truth, anatomy, lambda m: painter.seat(centres[:, m])),
     )
-    _add_holder(image, pose.grid, scan)
-    image += _noise(image.shape, float(scan.uniform(*recipe.noise_hu)), scan)
+    if scan.random() < ranges.motion_rate:
+        _move(image, pose.grid, scan)
+    exposure = _exposure(ranges, float(scan.uniform(*config.noise_hu)), scan)
+    image = scanned(image, metal, pose.grid, exposure, scan)
     whole = np.rint(image.clip(AIR_HU - 24.0, 3071.0)).astype(np.int16)
     return Rendered(whole, labels, masks, pose.grid, truth, story)
 
 
-def _add_holder(image: FloatArray, grid: Grid, rng: np.random.Generator) -> None:
-    """The head holder: a thin shell behind the head, the same in every slice."""
-    _, h, w = grid.spacing
-    y = (np.arange(image.shape[1]) - (image.shape[1] - 1) / 2)[:, None] * h
-    x = (np.arange(image.shape[2]) - (image.shape[2] - 1) / 2)[None, :] * w
-    half = min(abs(float(y[0, 0])), abs(float(x[0, 0])))
-    radius = np.sqrt(x**2 + (y + 8.0) ** 2)
-    shell = (np.abs(radius - rng.uniform(0.97, 1.06) * half) < 1.8) & (y > 0.35 * half)
-    air = image < -800.0
-    image[shell[None] & air] = rng.uniform(-150.0, 100.0)
+def _exposure(ranges: ScannerRanges, noise_hu: float, rng: np.random.Generator) -> Exposure:
+    return Exposure(
+        noise_hu=noise_hu,
+        blur_mm=float(rng.uniform(*ranges.blur_mm)),
+        edge=float(rng.uniform(*ranges.edge)),
+        grain_mm=float(rng.uniform(*ranges.grain_mm)),
+        hardening=float(rng.uniform(*ranges.hardening)),
+        streaks=float(rng.uniform(*ranges.streaks)),
+        holder=float(rng.uniform(-150.0, 150.0)) if rng.random() < ranges.holder_rate else None,
+        tubes=int(rng.integers(1, 5)) if rng.random() < ranges.tube_rate else 0,
+    )
 
 
-def _noise(shape: tuple[int, ...], sd: float, rng: np.random.Generator) -> FloatArray:
-    """Noise correlated over neighbouring voxels of a slice."""
+def _move(image: FloatArray, grid: Grid, rng: np.random.Generator) -> None:
+    """Doubles the contours of some neighbouring slices: the head moved while they were taken."""
     from scipy import ndimage
 
-    noise = rng.standard_normal(shape, dtype=np.float32)
-    noise = ndimage.gaussian_filter1d(noise, 0.6, axis=1)
-    noise = ndimage.gaussian_filter1d(noise, 0.6, axis=2)
-    return np.asarray(noise * np.float32(sd / 0.50), dtype=np.float32)
+    first = int(rng.integers(0, len(image)))
+    some = image[first : first + int(rng.integers(2, 8))]
+    way = rng.uniform(-3.0, 3.0, 2) / np.array(grid.spacing[1:])
+    moved = ndimage.shift(some, (0.0, *way), order=1, mode="nearest")
+    some *= 0.5
+    some += 0.5 * moved

@@ -119,6 +119,18 @@ class Terrain:
         length = np.sqrt((slope**2).sum(axis=0)) + 1e-3
         return np.asarray(slope / length, dtype=np.float32)
 
+    def coarse_index(self, mm: Float64Array) -> tuple[int, int, int]:
+        """The coarse voxel nearest to a world position along D, H, W."""
+        d, h, w = (
+            int(np.abs(axis.ravel() - c).argmin()) for axis, c in zip(self.coarse, mm, strict=True)
+        )
+        return d, h, w
+
+    def inward_at(self, mm: Float64Array) -> FloatArray:
+        """Unit vector away from the plate at a world position along D, H, W."""
+        d, h, w = self.coarse_index(mm)
+        return self.inward[:, d, h, w]
+
     def box_mask(self, name: str) -> BoolArray:
         """Voxels in the box of a named place, on both sides."""
         s, p, l = self.space.world  # noqa: E741
@@ -136,7 +148,8 @@ class Terrain:
         same = below[box] == below[d, h, w]
         if below[d, h, w]:
             return np.asarray(same, dtype=np.bool_)
-        return same & self.side(box, 1 if self.space.world[2].ravel()[w] > 0 else -1)
+        here = self.side(box, 1 if self.space.world[2].ravel()[w] > 0 else -1)
+        return np.asarray(same & here, dtype=np.bool_)
 
     def place(self, name: str, side: int, where: str, rng: np.random.Generator) -> Float64Array:
         """Index ``(d, h, w)`` of a voxel in a place where a lesion may start.
@@ -228,7 +241,7 @@ class Terrain:
             (np.arange(b.stop - b.start) + int(at)) % _PERIOD
             for b, at in zip(box, start, strict=True)
         ]
-        return self._noises[scale_mm][np.ix_(*index)]
+        return np.asarray(self._noises[scale_mm][np.ix_(*index)], dtype=np.float32)
 
 
 def bounds(mask: BoolArray) -> Box:

@@ -9,21 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from crossdl.cache import digest, location, stored
-from crossdl.config import ComponentConfig
 from crossdl.files import write_json
 from crossdl.interfaces import CohortSource
 from crossdl.plugins.atlases._mni_model import HeadModel, head_model
+from crossdl.plugins.cohorts._phantom_config import PhantomConfig
 from crossdl.plugins.cohorts._phantom_head import Space
+from crossdl.plugins.cohorts._phantom_lesions import Seat
 from crossdl.plugins.cohorts._phantom_painter import Painter
 from crossdl.plugins.cohorts._phantom_plan import lesion_data
-from crossdl.plugins.cohorts._phantom_render import Recipe, Rendered, render
-from crossdl.plugins.cohorts._phantom_lesions import Seat
+from crossdl.plugins.cohorts._phantom_render import Rendered, render
 from crossdl.plugins.cohorts._phantom_text import write_findings
 from crossdl.progress import track
 from crossdl.types import SPLITS, BoolArray, Grid, RegionMap, ScanRecord, Split, Volume
@@ -31,52 +30,7 @@ from crossdl.types import SPLITS, BoolArray, Grid, RegionMap, ScanRecord, Split,
 VERSION = 3
 """Raised whenever the code changes what a seed gives."""
 
-_MODEL_MM = 2.0
-Range = tuple[float, float]
-
-
-class Patients(BaseModel):
-    """Number of patients in each split."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    train: int = Field(default=96, ge=1, description="patients to train on")
-    valid: int = Field(default=24, ge=1, description="patients to choose the best epoch by")
-    test: int = Field(default=48, ge=1, description="patients to evaluate on")
-
-
-class PhantomConfig(ComponentConfig):
-    """Configuration of :class:`Phantom`. A range is a pair of least and greatest value."""
-
-    kind: Literal["phantom"] = "phantom"
-    patients: Patients = Field(Patients(), description="number of patients by split")
-    seed: int = Field(0, ge=0, lt=2**31, description="another seed gives other patients")
-    language: Literal["zh", "en", "mixed"] = Field("mixed", description="language of the reports")
-    matrix: int = Field(192, ge=32, le=512, description="voxels along a row and a column")
-    spacing_mm: Range = Field((1.15, 1.3), description="voxel edge within a slice, mm")
-    thickness_mm: Range = Field((4.0, 5.0), description="slice thickness and distance, mm")
-    slices: tuple[int, int] = Field((28, 40), description="fewest and most slices")
-    positive_rate: float | None = Field(
-        0.5, ge=0, le=1, description="share of scans with lesions; null is natural prevalence"
-    )
-    lesion_contrast: float = Field(
-        1.0, ge=0, le=3, description="widening of the ranges of lesion densities"
-    )
-    noise_hu: Range = Field((1.5, 4.5), description="standard deviation of noise, HU")
-    deformation: float = Field(1.0, ge=0, le=2, description="strength of the individual shape")
-    repeat_rate: float = Field(0.1, ge=0, le=1, description="share of patients scanned twice")
-    vague_rate: float = Field(
-        0.03, ge=0, le=1, description="chance that a sentence names only a hemisphere"
-    )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> PhantomConfig:
-        for name in ("spacing_mm", "thickness_mm", "slices", "noise_hu"):
-            low, high = getattr(self, name)
-            if not 0 < low <= high:
-                raise ValueError(f"{name}: must be two positive numbers, the smaller one first")
-        return self
-
+_MODEL_MM = 1.5
 
 class Phantom(CohortSource[PhantomConfig]):
     """CT-like heads of simulated patients with the four lesion types in known regions.
@@ -166,18 +120,13 @@ class Phantom(CohortSource[PhantomConfig]):
         )
         return Painter(Space(self._model, below), self.anatomy, self._data)
 
-    @cached_property
-    def _recipe(self) -> Recipe:
-        fields = Recipe.__dataclass_fields__
-        return Recipe(**{name: getattr(self.config, name) for name in fields})
-
     def _key(self, plan: tuple[str, str, Split, int, int]) -> dict[str, Any]:
         config = self.config.model_dump(mode="json", exclude={"patients", "repeat_rate"})
         return {
             "version": VERSION,
             "config": config,
             "head": self._model.fingerprint,
-            "data": digest([self._data, lesion_data()]),
+            "data": digest({"cohort": self._data, "lesions": lesion_data()}),
             "types": list(self.anatomy.type_names),
             "impossible": [list(cell) for cell in self.anatomy.impossible],
             "scan": [plan[2], plan[3], plan[4]],
@@ -193,7 +142,7 @@ class Phantom(CohortSource[PhantomConfig]):
             painter.space,
             painter,
             self.anatomy,
-            self._recipe,
+            self.config,
             self._rng(split, index, 2, 0),
             self._rng(split, index, 3, number),
         )
