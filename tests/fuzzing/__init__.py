@@ -18,16 +18,14 @@ from typing import Any
 
 from . import bases, strategies, targets
 
-SECONDS = 10.0
-"""Most time for one input."""
 TARGETS: dict[str, Callable[[], Any]] = {
-    "series": lambda: strategies.series(bases.dicom()),
-    "headers": lambda: strategies.series(bases.dicom()),
-    "rows": lambda: strategies.mutated(bases.tables()),
-    "reports": lambda: strategies.mutated(bases.tables()),
-    "workbook rows": lambda: strategies.workbooks(bases.workbooks()),
-    "workbook reports": lambda: strategies.workbooks(bases.workbooks()),
-    "rules": lambda: strategies.mutated(bases.rules()),
+    "series": lambda: strategies.series(bases.dicom),
+    "headers": lambda: strategies.series(bases.dicom),
+    "rows": lambda: strategies.mutated(bases.tables),
+    "reports": lambda: strategies.mutated(bases.tables),
+    "workbook rows": lambda: strategies.workbooks(bases.workbooks),
+    "workbook reports": lambda: strategies.workbooks(bases.workbooks),
+    "rules": lambda: strategies.mutated(bases.rules),
 }
 """Strategy of the inputs of each target; the name's last word is the reader."""
 
@@ -56,6 +54,7 @@ class Fuzzer:
     """Runs targets in a worker process.
 
     Attributes:
+        seconds: Most time for one input.
         findings: One per target and kind of error.
         executions: Inputs read, by target.
         refused: Of those, how many ended in a CrossDLError.
@@ -65,6 +64,7 @@ class Fuzzer:
 
     pool: Any
     folder: Path
+    seconds: float = 10.0
     findings: dict[tuple[str, str], Finding] = field(default_factory=dict)
     executions: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
@@ -85,12 +85,13 @@ class Fuzzer:
             suppress_health_check=list(HealthCheck),
         )
         @hypothesis.given(TARGETS[target]())
-        def attempt(files: strategies.Files) -> None:
-            self._attempt(target, seed, files)
+        def each(files: strategies.Files) -> None:
+            self.attempt(target, seed, files)
 
-        attempt()
+        each()
 
-    def _attempt(self, target: str, seed: int, files: strategies.Files) -> None:
+    def attempt(self, target: str, seed: int, files: strategies.Files) -> None:
+        """Lets the worker read one input."""
         from pebble import ProcessExpired
 
         folder = self.folder / "input"
@@ -101,11 +102,13 @@ class Fuzzer:
         start = time.perf_counter()
         reader = target.split()[-1]
         try:
-            future = self.pool.schedule(targets.attempt, args=[reader, str(folder)], timeout=SECONDS)
+            future = self.pool.schedule(
+                targets.attempt, args=[reader, str(folder)], timeout=self.seconds
+            )
             what, detail, memory = future.result()
             self.memory_mb = max(self.memory_mb, memory)
         except TimeoutError:
-            what, detail = "hang", f"longer than {SECONDS:g} s"
+            what, detail = "hang", f"longer than {self.seconds:g} s"
         except ProcessExpired as error:
             what, detail = "crash", f"exit code {error.exitcode}"
         self.slowest[target] = max(self.slowest.get(target, 0.0), time.perf_counter() - start)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ ROWS: tuple[tuple[Any, ...], ...] = (
 )
 
 
+@cache
 def dicom() -> dict[str, Files]:
     """Series of four slices of 32 x 32, by transfer syntax and kind of object."""
     packed = {"rle": RLELossless, "jpeg 2000": JPEG2000Lossless, "jpeg-ls": JPEGLSLossless}
@@ -41,6 +43,7 @@ def dicom() -> dict[str, Files]:
     }
 
 
+@cache
 def tables() -> dict[str, Files]:
     """Report tables as csv and jsonl, in UTF-8 and GB18030."""
     text = io.StringIO()
@@ -56,6 +59,7 @@ def tables() -> dict[str, Files]:
     }
 
 
+@cache
 def workbooks() -> dict[str, Files]:
     """The same table as .xlsx, with shared and with inline strings."""
     import openpyxl
@@ -72,6 +76,7 @@ def workbooks() -> dict[str, Files]:
     return found
 
 
+@cache
 def rules() -> dict[str, Files]:
     """The shipped rules."""
     from crossdl.ingest.rules import default_rules

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -107,7 +109,8 @@ def _reports(folder: Path) -> None:
 
     (path,) = folder.iterdir()
     rules, _ = load_rules(None)
-    read_reports(path, rules.reports)
+    for report in read_reports(path, rules.reports):
+        report.content.encode("utf-8", "surrogatepass")
 
 
 def _rules(folder: Path) -> None:
@@ -117,10 +120,24 @@ def _rules(folder: Path) -> None:
     load_rules(folder / "rules.toml")
 
 
+def _faulty(folder: Path) -> None:
+    """Does what no reader may do: shows that it would be noticed."""
+    match (folder / "input").read_bytes():
+        case b"raise":
+            raise ValueError("not a CrossDLError")
+        case b"die":
+            os._exit(3)
+        case b"hang":
+            time.sleep(60)
+        case b"grow":
+            bytearray(2 * ADDRESSES)
+
+
 READERS: dict[str, Callable[[Path], None]] = {
     "series": _series,
     "headers": _headers,
     "rows": _rows,
     "reports": _reports,
     "rules": _rules,
+    "faulty": _faulty,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from .plan import Patient
 
@@ -24,38 +25,41 @@ def whole_study(p: Patient) -> None:
         "T20s",
         slices=2,
         image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"),
-        faults=("description", "localizer", "slices"),
+        faults=("description", "image_type", "few_slices"),
     )
     p.scan(report=p.tell(0.5))
-    p.scan(0, "HeadSeq 4.8 H60s", "H60s", faults=("description", "bone"))
+    p.scan(0, "HeadSeq 4.8 H60s", "H60s", faults=("description", "bone_kernel"))
     p.scan(0, "HEAD 0.6 thin", "H31s", slices=16, faults=("description",))
     p.scan(
         0,
         "MPR Range[1]",
         "H31s",
         image_type=("DERIVED", "SECONDARY", "MPR"),
-        faults=("description", "derived"),
+        faults=("description", "image_type"),
     )
     p.litter |= {"dose", "screenshot"}
 
 
 def bone(p: Patient) -> None:
     """Bone reconstructions that have the description of a brain scan: by kernel, by window."""
-    p.scan(report=p.tell(0.4))
-    p.scan(0, "HEAD 5mm", str(p.rng.choice(["H60s", "H70h", "BONE"])), faults=("bone",))
-    p.scan(0, "HEAD 5mm", "", faults=("bone",), quirks=("bone window",))
+    report = p.tell(0.4)
+    p.scan(report=report)
+    kernel = str(p.rng.choice(["H60s", "H70h", "BONE"]))
+    p.scan(0, "HEAD 5mm", kernel, report=report, faults=("bone_kernel",))
+    p.scan(0, "HEAD 5mm", "", report=report, faults=("bone_window",))
 
 
 def reformat(p: Patient) -> None:
     """A derived reformat that has the description of a brain scan."""
-    p.scan(0, "HEAD 5mm", image_type=("DERIVED", "SECONDARY", "REFORMATTED"), faults=("derived",))
+    p.scan(
+        0, "HEAD 5mm", image_type=("DERIVED", "SECONDARY", "REFORMATTED"), faults=("image_type",)
+    )
     p.scan(report=p.tell(2.0))
 
 
 def short(p: Patient) -> None:
-    """Too few slices; the report stays alone."""
-    p.scan(slices=int(p.rng.integers(4, 10)), faults=("slices",))
-    p.tell(1.0)
+    """Too few slices; its report goes with it."""
+    p.scan(slices=int(p.rng.integers(4, 10)), report=p.tell(1.0), faults=("few_slices",))
 
 
 def angiography(p: Patient) -> None:
@@ -67,28 +71,28 @@ def angiography(p: Patient) -> None:
 def magnetic(p: Patient) -> None:
     """MR with the description of a CT, and its report."""
     p.scan(0, "HEAD 5mm", "", modality="MR", faults=("modality",))
-    p.tell(1.0, group="MR", faults=("class",))
+    p.tell(1.0, group="MR", faults=("require_exam_class",))
 
 
 def silent(p: Patient) -> None:
     """A scan without any report."""
-    p.scan()
+    p.scan(alone="no_report")
 
 
 def other_exam(p: Patient) -> None:
     """Only reports of other exams are near the scan."""
-    p.scan()
+    p.scan(alone="no_report")
     item = str(
         p.rng.choice(["鼻窦平扫", "眼眶平扫", "颞骨平扫", "颈椎平扫", "头部CTP", "颌面部平扫"])
     )
-    p.tell(1.0, item=item, faults=("item",))
-    p.tell(0.3, group=str(p.rng.choice(["DR", "MR", "US"])), faults=("class",))
-    p.tell(-0.5, subgroup=str(p.rng.choice(["胸部", "腹部"])), faults=("subclass",))
+    p.tell(1.0, item=item, faults=("exclude_parameters",))
+    p.tell(0.3, group=str(p.rng.choice(["DR", "MR", "US"])), faults=("require_exam_class",))
+    p.tell(-0.5, subgroup=str(p.rng.choice(["胸部", "腹部"])), faults=("require_exam_sub_class",))
 
 
 def late(p: Patient) -> None:
     """The report is more than a day away."""
-    p.scan()
+    p.scan(alone="too_far")
     p.tell(float(p.rng.choice([24.5, 30.0, -25.0, 24 * 366])))
 
 
@@ -98,7 +102,7 @@ def nearest(p: Patient) -> None:
     before = bool(p.rng.random() < 0.5)
     report = p.tell(-0.75 if before else 2.0)
     p.tell(20.0)
-    p.tell(0.25, item="眼眶平扫", faults=("item",))
+    p.tell(0.25, item="眼眶平扫", faults=("exclude_parameters",))
     p.scan(report=report)
 
 
@@ -119,7 +123,7 @@ def follow_up(p: Patient) -> None:
 def ischaemic(p: Patient) -> None:
     """Ischaemia together with another hypodensity."""
     report = p.tell(1.0, findings=LACUNES + LOW)
-    p.scan(report=report, pair_faults=("ischaemia",))
+    p.scan(report=report, faults=("ischaemia_with_hypodensity",))
 
 
 def only_ischaemic(p: Patient) -> None:
@@ -129,21 +133,34 @@ def only_ischaemic(p: Patient) -> None:
 
 def untimed_report(p: Patient) -> None:
     """The report's time is missing or nonsense."""
-    p.scan()
+    p.scan(alone="no_report")
     wrong = str(p.rng.choice(["", "未知", "2020-13-45 99:00", "0000-00-00 00:00:00"]))
-    p.tell(1.0, unreadable_time=wrong, faults=("time",))
+    p.tell(1.0, unreadable_time=wrong, faults=("no_time",))
 
 
 def empty_report(p: Patient) -> None:
     """The nearest report says nothing, another one does."""
-    p.tell(0.1, findings=" ", faults=("findings",))
+    p.tell(0.1, findings=" ", faults=("no_findings",))
     p.scan(report=p.tell(4.0))
 
 
 def untimed_scan(p: Patient) -> None:
     """No tag says when the scan was made."""
-    p.scan(untimed=True, faults=("time",))
+    p.scan(untimed=True, faults=("no_time",))
     p.tell(1.0)
+
+
+def nameless(p: Patient) -> None:
+    """The files do not say whose they are."""
+    p.scan(faults=("no_patient",), quirks=("nameless",))
+    p.tell(1.0)
+
+
+def repeated_row(p: Patient) -> None:
+    """The table has the report twice."""
+    report = p.tell(1.0)
+    p.scan(report=report)
+    p.reports.append(replace(report, faults=frozenset({"duplicate"})))
 
 
 def doubled(p: Patient) -> None:
@@ -153,12 +170,12 @@ def doubled(p: Patient) -> None:
 
 def gap(p: Patient) -> None:
     """A slice is missing."""
-    p.scan(report=p.tell(1.0), quirks=("gap",), pair_faults=("volume",))
+    p.scan(report=p.tell(1.0), quirks=("gap",), faults=("unreadable",))
 
 
 def cut(p: Patient) -> None:
     """A file of the series was cut off within its pixels."""
-    p.scan(report=p.tell(1.0), quirks=("cut",), pair_faults=("volume",))
+    p.scan(report=p.tell(1.0), quirks=("cut",), faults=("unreadable",))
 
 
 def littered(p: Patient) -> None:
@@ -209,6 +226,8 @@ CASES: tuple[tuple[Callable[[Patient], None], int], ...] = (
     (untimed_report, 1),
     (empty_report, 1),
     (untimed_scan, 1),
+    (nameless, 1),
+    (repeated_row, 1),
     (gap, 1),
     (cut, 1),
     (packed, 3),

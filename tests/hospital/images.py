@@ -101,6 +101,8 @@ def _dataset(
     storage = CTImageStorage if series.modality == "CT" else MRImageStorage
     data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = storage
     _identity(data, patient, series.when)
+    if "nameless" in series.quirks:
+        data.PatientName = data.PatientID = ""
     data.StudyInstanceUID, data.SeriesInstanceUID = series.study, series.uid
     data.FrameOfReferenceUID = f"{series.study}.9"
     data.SeriesNumber, data.Modality = series.number, series.modality
@@ -116,7 +118,7 @@ def _dataset(
             data.ConvolutionKernel = series.kernel
         data.GantryDetectorTilt = 15 if "tilted" in series.quirks else 0
         data.RescaleIntercept, data.RescaleSlope, data.RescaleType = "0", "1", "HU"
-        bone = "bone window" in series.quirks
+        bone = "bone_window" in series.faults
         data.WindowCenter, data.WindowWidth = (450, 2000) if bone else (35, 90)
     return data
 

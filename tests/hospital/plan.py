@@ -28,7 +28,7 @@ class Report:
         subgroup: Subclass of the exam.
         item: The exam's parameters.
         findings: Chinese text.
-        faults: Why it must not be used; empty for a sound report.
+        faults: Reasons of the flow that apply to it; empty for a sound report.
     """
 
     patient: str
@@ -50,9 +50,9 @@ class Series:
         study: StudyInstanceUID.
         when: When it was acquired, or None where no tag says so.
         stock: Which phantom it shows.
-        faults: Why it must not be used; empty for a sound scan.
+        faults: Reasons of the flow that apply to it; empty for a sound scan.
         report: The report that it must be paired with.
-        pair_faults: Why the pair must not be used.
+        alone: Why no report belongs to it: "no_report" or "too_far", or empty.
         quirks: What is odd about its files, though it can be read.
     """
 
@@ -68,7 +68,7 @@ class Series:
     slices: int = 12
     faults: frozenset[str] = frozenset()
     report: Report | None = None
-    pair_faults: frozenset[str] = frozenset()
+    alone: str = ""
     quirks: frozenset[str] = frozenset()
 
 
@@ -106,7 +106,7 @@ class Patient:
         *,
         report: Report | None = None,
         faults: Sequence[str] = (),
-        pair_faults: Sequence[str] = (),
+        alone: str = "",
         quirks: Sequence[str] = (),
         untimed: bool = False,
         **more: object,
@@ -127,7 +127,7 @@ class Patient:
             slices=more.pop("slices", 12),  # type: ignore[arg-type]
             report=report,
             faults=frozenset(faults),
-            pair_faults=frozenset(pair_faults),
+            alone=alone,
             quirks=frozenset(quirks),
             **more,  # type: ignore[arg-type]
         )
