@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from crossdl.anatomy import load_anatomy
+from crossdl.ingest.sources import write_sources
 from crossdl.io.volumes import write_volume
 from crossdl.types import Grid
 
@@ -137,7 +138,10 @@ def write_built(folder: Path, *, findings: bool = False) -> Path:
         if k == 1:
             patient = "p" + "0" * 16  # the first patient again
         paths = writer.write_series(folder / "dicom" / f"{k}", writer.even(12 + k), shape=(8, 6))
-        sources += [{"scan": scan, "path": str(path)} for path in paths]
+        sources += [
+            {"scan": scan, "series": "1.2", "patient": "A", "path": f"{k}/{path.name}"}
+            for path in paths
+        ]
         volume = f"volumes/{scan[-2:]}/{scan}.npy"
         (cohort / volume).parent.mkdir(parents=True, exist_ok=True)
         np.save(cohort / volume, np.full(anatomy.volume_shape, 10 * k, np.uint8))
@@ -170,10 +174,10 @@ def write_built(folder: Path, *, findings: bool = False) -> Path:
         "scans.parquet": pd.DataFrame(rows),
         "labels.parquet": pd.DataFrame(labels),
         "reports.parquet": table if findings else table.drop(columns="findings"),
-        "private/sources.parquet": pd.DataFrame(sources),
     }
     for name, frame in frames.items():
         frame.to_parquet(cohort / name, index=False)
+    write_sources(cohort / "private" / "sources.parquet", sources, folder / "dicom")
     facts = {"format": 1, "anatomy": anatomy.model_dump(mode="json")}
     (cohort / "cohort.json").write_text(json.dumps(facts), encoding="utf-8")
     flow = [

@@ -79,7 +79,7 @@ def build_cohort(
         index_files(dicom, database, skip=out, workers=count)
         build = _Build(dicom, out, rules, database, pseudonyms)
         state, patients = build.run(reports, text, count, timeout_s)
-        write_sources(out / "private" / "sources.parquet", build.sources())
+        write_sources(out / "private" / "sources.parquet", build.sources(), build.root)
         database.save(patients, state.packed())
         return publish(out, database)
 

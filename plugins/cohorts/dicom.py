@@ -14,6 +14,7 @@ from crossdl.anatomy import Anatomy
 from crossdl.config import ComponentConfig
 from crossdl.errors import InputError
 from crossdl.ingest.built import built_anatomy, label_matrices, read_cohort_table
+from crossdl.ingest.sources import read_sources
 from crossdl.interfaces import CohortSource
 from crossdl.types import SPLITS, Grid, ScanRecord, Volume
 
@@ -31,6 +32,9 @@ class DicomConfig(ComponentConfig):
 
     kind: Literal["dicom"] = "dicom"
     folder: Path = Field(description="cohort folder that crossdl cohort build wrote")
+    dicom: Path | None = Field(
+        None, description="folder of the DICOM files; default: where they were at the build"
+    )
 
 
 class Dicom(CohortSource[DicomConfig]):
@@ -61,8 +65,8 @@ class Dicom(CohortSource[DicomConfig]):
         if lost or not paths:
             raise InputError(
                 f"{self.config.folder}: scan {record.scan_id}: {lost or 'all'} of its "
-                f"{len(paths) or 'source'} DICOM files are gone; put them back, or run `crossdl "
-                "cohort build` again with --dicom where they are now"
+                f"{len(paths) or 'source'} DICOM files are gone; put them back, or set the "
+                "cohort's field dicom to the folder where they are now"
             )
         return read_series_files(paths, self.anatomy.modality, name=record.scan_id)
 
@@ -143,11 +147,7 @@ class Dicom(CohortSource[DicomConfig]):
     @cached_property
     def _sources(self) -> Mapping[str, list[Path]]:
         """Source files by scan."""
-        table = read_cohort_table(self.config.folder, SOURCES, ("scan", "path"))
-        found: dict[str, list[Path]] = {}
-        for scan, path in zip(table["scan"], table["path"], strict=True):
-            found.setdefault(scan, []).append(Path(path))
-        return found
+        return read_sources(self.config.folder / SOURCES, self.config.dicom)
 
 
 def _check_anatomy(folder: Path, built: Anatomy, used: Anatomy) -> None:
