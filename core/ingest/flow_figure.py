@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -148,12 +150,21 @@ def _width(boxes: Iterable[_Box]) -> float:
     from rich.cells import cell_len
 
     canvas, widest = FigureCanvasAgg(Figure(dpi=_DPI)), 0.0
-    for box in boxes:
-        for k, line in enumerate(box.lines):
-            text = canvas.figure.text(0, 0, line, **_style(box, k))
-            drawn = text.get_window_extent(canvas.get_renderer()).width / _DPI
-            widest = max(widest, drawn, cell_len(line) * _CELL)  # no font may have the characters
+    with quiet_fonts():
+        for box in boxes:
+            for k, line in enumerate(box.lines):
+                text = canvas.figure.text(0, 0, line, **_style(box, k))
+                drawn = text.get_window_extent(canvas.get_renderer()).width / _DPI
+                widest = max(widest, drawn, cell_len(line) * _CELL)
     return 1.04 * widest + 2 * _PAD if widest else 0.0
+
+
+@contextmanager
+def quiet_fonts() -> Iterator[None]:
+    """No warning of characters that no installed font has, where that does not matter."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
+        yield
 
 
 def _style(box: _Box, line: int) -> dict[str, Any]:
@@ -191,7 +202,7 @@ def _families() -> list[str]:
     from matplotlib.font_manager import fontManager
 
     installed = {font.name for font in fontManager.ttflist}
-    return ["DejaVu Sans", *(name for name in _FONTS if name in installed)]
+    return ["DejaVu Sans", *(name for name in _FONTS if name in installed), "sans-serif"]
 
 
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
