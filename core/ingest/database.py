@@ -17,8 +17,7 @@ CREATE TABLE IF NOT EXISTS files(
   path BLOB PRIMARY KEY, size INTEGER, mtime INTEGER, seen INTEGER, problem TEXT, sop TEXT,
   series TEXT, facts TEXT) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_series ON files(series, sop, size DESC, path);
-CREATE TABLE IF NOT EXISTS volumes(
-  scan TEXT PRIMARY KEY, signature TEXT, problem TEXT, detail TEXT, facts TEXT);
+CREATE TABLE IF NOT EXISTS volumes(scan TEXT PRIMARY KEY, signature TEXT, facts TEXT);
 CREATE TABLE IF NOT EXISTS splits(patient TEXT PRIMARY KEY, split TEXT);
 CREATE TABLE IF NOT EXISTS exclusions(scan TEXT PRIMARY KEY, step TEXT, reason TEXT);
 CREATE TABLE IF NOT EXISTS state(name TEXT PRIMARY KEY, data BLOB);
@@ -62,11 +61,15 @@ class Database:
         return int(last or 0) + 1
 
     def known(self, batch: Sequence[tuple[bytes, int, int]], sweep: int) -> list[bool]:
-        """Whether files (path, size, mtime in ns) are indexed as they are; those become seen."""
+        """Whether files (path, size, mtime in ns) are indexed as they are; those become seen.
+
+        Files that could not be read count as new: the reason may have been temporary.
+        """
         with self._transaction():
             return [
                 self._db.execute(
-                    "UPDATE files SET seen=? WHERE path=? AND size=? AND mtime=?",
+                    "UPDATE files SET seen=? WHERE path=? AND size=? AND mtime=? "
+                    "AND problem IS NOT 'unreadable'",
                     (sweep, *entry),
                 ).rowcount
                 > 0
@@ -103,12 +106,12 @@ class Database:
             "SELECT series, sop, path, size, mtime, facts FROM files WHERE problem IS NULL "
             "ORDER BY series, sop, size DESC, path"
         ):
-            yield (*row, json.loads(facts))  # type: ignore[misc]
+            yield (*row, json.loads(facts))
 
     def files_of(self, series: str) -> list[tuple[str, bytes, int, int, dict[str, Any]]]:
         """SOP, path, size, mtime and facts of one series, in the order of :meth:`slices`."""
         return [
-            (*row, json.loads(facts))  # type: ignore[misc]
+            (*row, json.loads(facts))
             for *row, facts in self._db.execute(
                 "SELECT sop, path, size, mtime, facts FROM files WHERE problem IS NULL AND "
                 "series=? ORDER BY sop, size DESC, path",
@@ -122,27 +125,19 @@ class Database:
 
     # --- volumes ---
 
-    def volume(self, scan: str, signature: str) -> tuple[str | None, str | None, Any] | None:
-        """Problem, its detail and facts of a scan finished with this signature, or None."""
+    def volume(self, scan: str, signature: str) -> dict[str, Any] | None:
+        """Facts of a scan whose volume was made with this signature, or None."""
         row = self._db.execute(
-            "SELECT problem, detail, facts FROM volumes WHERE scan=? AND signature=?",
-            (scan, signature),
+            "SELECT facts FROM volumes WHERE scan=? AND signature=?", (scan, signature)
         ).fetchone()
-        return None if row is None else (row[0], row[1], json.loads(row[2]))
+        return None if row is None else dict(json.loads(row[0]))
 
-    def add_volume(
-        self,
-        scan: str,
-        signature: str,
-        problem: str | None,
-        detail: str | None,
-        facts: Mapping[str, Any],
-    ) -> None:
-        """Stores what became of a scan."""
+    def add_volume(self, scan: str, signature: str, facts: Mapping[str, Any]) -> None:
+        """Stores that the volume of a scan is made."""
         with self._transaction():
             self._db.execute(
-                "INSERT OR REPLACE INTO volumes VALUES(?,?,?,?,?)",
-                (scan, signature, problem, detail, json.dumps(facts, sort_keys=True)),
+                "INSERT OR REPLACE INTO volumes VALUES(?,?,?)",
+                (scan, signature, json.dumps(facts, sort_keys=True)),
             )
 
     # --- splits, exclusions, state ---

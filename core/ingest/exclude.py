@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from crossdl.errors import InputError
-from crossdl.ingest.build import opened
+from crossdl.ingest.folder import opened
 from crossdl.ingest.publish import Published, State, publish
 
 _STEP = re.compile(r"[a-z][a-z0-9_]{0,39}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from crossdl.anatomy import Anatomy
 from crossdl.ingest.rules import ExclusionRules
 from crossdl.lexicon import any_of
-from crossdl.reports import split_findings
 from crossdl.types import AbnormalityMatrix
 
 
@@ -20,7 +20,6 @@ class Ischaemia:
 
     def __init__(self, rules: ExclusionRules, anatomy: Anatomy) -> None:
         """Compiles the words and the anatomy's cues of negation."""
-        self._anatomy = anatomy
         self._words = any_of(rules.ischaemia)
         self._columns = [anatomy.type_names.index(name) for name in rules.with_types]
         self._cues = [
@@ -34,16 +33,16 @@ class Ischaemia:
             for lexicon in anatomy.lexicon.values()
         ]
 
-    def with_hypodensity(self, findings: str, matrix: AbnormalityMatrix) -> bool:
+    def with_hypodensity(self, sentences: Iterable[str], matrix: AbnormalityMatrix) -> bool:
         """Whether a report affirms ischaemia and its matrix has one of the types.
 
         Args:
-            findings: Text of the Findings section.
+            sentences: Of its Findings section.
             matrix: What the discretizer makes of it, in which ischaemia alone is no hypodensity.
         """
         if not self._columns or not (matrix.values[:, self._columns] >= 0.5).any():
             return False
-        return any(self.affirmed(s) for s in split_findings(findings, self._anatomy))
+        return any(self.affirmed(sentence) for sentence in sentences)
 
     def affirmed(self, sentence: str) -> bool:
         """Whether a sentence states ischaemia that no negation reaches."""

@@ -129,9 +129,7 @@ def capped_age(years: float | None) -> float | None:
     """Age with one decimal below two years and none above, 90 for everyone older than 89."""
     if years is None or not math.isfinite(years) or not 0 <= years < 150:
         return None
-    if years >= _OLDEST - 1 + 1e-9 and math.floor(years) > _OLDEST - 1:
-        return _OLDEST
-    return round(years, 1) if years < 2 else float(math.floor(years + 1e-6))
+    return round(years, 1) if years < 2 else min(float(math.floor(years + 1e-6)), _OLDEST)
 
 
 def _acquired(dataset: Dataset) -> datetime | None:
@@ -166,7 +164,10 @@ def _age(dataset: Dataset, when: datetime | None) -> float | None:
         born = datetime.strptime(_text(dataset, "PatientBirthDate"), "%Y%m%d")
     except ValueError:
         return None
-    return None if when is None else (when - born).days / _DAYS["Y"]
+    if when is None or when < born:
+        return None
+    full = when.year - born.year - ((when.month, when.day) < (born.month, born.day))
+    return float(full) if full >= 2 else (when - born).days / _DAYS["Y"]
 
 
 def _shared(dataset: Dataset) -> Dataset:

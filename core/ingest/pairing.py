@@ -53,12 +53,12 @@ def pair(
         if not order or scan.time is None:
             alone[scan.uid] = "no_report"
             continue
-        at = bisect_left(times, scan.time)
-        near = [
-            k for k in (at, bisect_left(times, times[at - 1]) if at else -1) if 0 <= k < len(times)
-        ]
-        best = min(near, key=lambda k: (abs(_hours(scan.time, times[k])), times[k] < scan.time))
-        hours = _hours(scan.time, times[best])
+        moment = scan.time
+        at = bisect_left(times, moment)
+        before = [bisect_left(times, times[at - 1])] if at else []
+        near = [*before, *([at] if at < len(times) else [])]
+        best = min(near, key=lambda k: (abs(_hours(moment, times[k])), times[k] < moment))
+        hours = _hours(moment, times[best])
         if abs(hours) > max_hours:
             alone[scan.uid] = "too_far"
         else:
@@ -79,8 +79,7 @@ def _by_patient(reports: Sequence[Report]) -> Mapping[str, tuple[list[datetime],
     return found
 
 
-def _hours(scan: datetime | None, report: datetime) -> float:
-    assert scan is not None
+def _hours(scan: datetime, report: datetime) -> float:
     return (report - scan).total_seconds() / 3600
 
 

@@ -27,6 +27,7 @@ class State:
     Attributes:
         facts: What ``cohort.json`` says beside counts and digests.
         counts: Files, series and reports that were collected.
+        split: What the rules say of the split; it must not change later.
         rules: Text of the rules.
         scans: Rows of the table of scans.
         reports: Rows of the table of reports.
@@ -37,6 +38,7 @@ class State:
     """
 
     facts: dict[str, Any]
+    split: str
     counts: dict[str, int]
     rules: str
     scans: list[dict[str, Any]]
@@ -48,7 +50,8 @@ class State:
 
     def packed(self) -> dict[str, bytes]:
         """Form in which the database keeps it."""
-        return {"build": zlib.compress(json.dumps(asdict(self), sort_keys=True).encode())}
+        content = json.dumps(asdict(self), sort_keys=True).encode()
+        return {"build": zlib.compress(content), "split": self.split.encode()}
 
     @classmethod
     def unpacked(cls, stored: Mapping[str, bytes]) -> State | None:
@@ -147,5 +150,6 @@ def _remove_others(folder: Path, scans: set[str]) -> None:
     for path in (folder / "volumes").glob("*/*"):
         if path.relative_to(folder).as_posix() not in kept:
             path.unlink(missing_ok=True)
-    for path in folder.glob(".*.tmp-*"):
-        path.unlink(missing_ok=True)
+    for place in (folder, folder / "private"):
+        for path in place.glob(".*.tmp-*"):
+            path.unlink(missing_ok=True)

@@ -8,16 +8,17 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
 from crossdl.errors import InputError
 from crossdl.hints import did_you_mean
-from crossdl.ingest.rules import COLUMNS, NEEDED, Column, ReportRules
+from crossdl.ingest.rules import COLUMNS, NEEDED, Column, ReportRules, Rules
 
 ENDINGS = (".csv", ".xlsx", ".jsonl")
+_EXCEL_START = datetime(1899, 12, 30)
 Row = Mapping[str, Any]
 """A row's cells by the name of their column."""
 REPORT_REASONS = (
@@ -32,7 +33,7 @@ class Report:
     """One row.
 
     Attributes:
-        patient: PatientID as the table writes it.
+        patient: PatientID, filled with zeros as the rules ask for.
         time: Time of the exam, or None.
         findings: Text of the Findings section; "" where the report is not used.
         impression: Text of the Impression section, or "".
@@ -52,28 +53,33 @@ class Report:
     reason: str | None
 
 
-def read_reports(path: Path, rules: ReportRules) -> Iterator[Report]:
+def read_reports(path: Path, given: Rules) -> Iterator[Report]:
     """Every row of a table, checked by the rules.
 
     Raises:
         InputError: The file is missing, malformed or in another encoding, or lacks a column.
     """
-    seen: set[str] = set()
+    rules, seen = given.reports, set[str]()
     names: dict[Column, str] | None = None
     for row in _rows(path, rules):
         if names is None:
             names = _columns(path, list(row), rules)
-        report = _report(row, names, rules, seen)
+        report = _report(row, names, given, seen)
         seen.add(report.content)
         yield report
 
 
 def parse_time(value: Any, formats: Sequence[str]) -> datetime | None:
-    """A moment without time zone, or None for what is none."""
+    """A moment without time zone, or None for what is none.
+
+    A float is taken as Excel's number of days, which a cell without a date's format has.
+    """
     if isinstance(value, datetime):
         return value.replace(tzinfo=None)
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day)
+    if isinstance(value, float) and 20_000 < value < 80_000:
+        return _EXCEL_START + timedelta(seconds=round(value * 86_400))
     text = _text(value)
     if not re.fullmatch(r"\d{1,9}", text):  # the standard also has 20190302 and week dates
         try:
@@ -82,15 +88,19 @@ def parse_time(value: Any, formats: Sequence[str]) -> datetime | None:
             pass
     for pattern in formats:
         try:
-            return datetime.strptime(text, pattern).replace(tzinfo=None)
+            when = datetime.strptime(text, pattern).replace(tzinfo=None)
         except ValueError:
             continue
+        if not text.isdecimal() or when.strftime(pattern) == text:  # strptime may skip digits
+            return when
     return None
 
 
-def _report(row: Row, names: Mapping[Column, str], rules: ReportRules, seen: set[str]) -> Report:
+def _report(row: Row, names: Mapping[Column, str], given: Rules, seen: set[str]) -> Report:
+    rules = given.reports
     cells: dict[Column, Any] = {column: row.get(name) for column, name in names.items()}
     text = {column: _text(cells.get(column)) for column in COLUMNS}
+    text["patient"] = given.pairing.patient_key(text["patient"])
     time = parse_time(cells["time"], rules.time_formats)
     whole = "\0".join([time.isoformat() if time else "", *text.values()])
     content = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
@@ -211,7 +221,7 @@ def _jsonl(path: Path, file: TextIOWrapper) -> Iterator[Row]:
             continue
         try:
             item = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path.name}: line {number} is not JSON") from error
         if not isinstance(item, dict):
             raise InputError(f"{path.name}: line {number} is not an object {{...}}")
@@ -221,6 +231,7 @@ def _jsonl(path: Path, file: TextIOWrapper) -> Iterator[Row]:
 
 def _xlsx(path: Path) -> Iterator[Row]:
     import warnings
+    import zlib
     from zipfile import BadZipFile
 
     import openpyxl
@@ -234,13 +245,15 @@ def _xlsx(path: Path) -> Iterator[Row]:
             header = next(lines, None)
     except (BadZipFile, InvalidFileException, KeyError, ValueError, OSError, IndexError) as error:
         raise InputError(f"{path.name}: cannot be read as an .xlsx file") from error
+    if header is None:
+        raise InputError(f"{path.name}: is empty")
+    names = [_text(cell) for cell in header]
     try:
-        if header is None:
-            raise InputError(f"{path.name}: is empty")
-        names = [_text(cell) for cell in header]
         for line in lines:
             if any(cell is not None for cell in line):
                 yield {n: c for n, c in zip(names, line, strict=False) if n}
+    except (BadZipFile, SyntaxError, KeyError, ValueError, EOFError, zlib.error) as error:
+        raise InputError(f"{path.name}: cannot be read as an .xlsx file to its end") from error
     finally:
         book.close()
 

@@ -45,17 +45,24 @@ class _Frozen(BaseModel):
 class SeriesRules(_Frozen):
     """Which DICOM series are scans."""
 
-    modality: str = Field("CT", description="DICOM Modality")
-    descriptions: tuple[str, ...] = Field((), description="accepted SeriesDescriptions")
-    description_patterns: Patterns = Field((), description="or patterns of accepted ones")
-    exclude_description_patterns: Patterns = Field((), description="patterns of refused ones")
-    drop_image_types: tuple[str, ...] = Field((), description="values of ImageType of no slice")
-    min_slices: int = Field(10, ge=2, description="fewer slices are no scan")
-    bone_kernels: Patterns = Field((), description="patterns of ConvolutionKernel for bone")
-    bone_window_width: float = Field(1500.0, gt=0, description="HU, least width for bone")
-    bone_window_center: float = Field(200.0, description="HU, least centre for bone")
+    modality: str = Field(default="CT", description="DICOM Modality")
+    descriptions: tuple[str, ...] = Field(default=(), description="accepted SeriesDescriptions")
+    description_patterns: Patterns = Field(default=(), description="or patterns of accepted ones")
+    exclude_description_patterns: Patterns = Field(
+        default=(), description="patterns of refused ones"
+    )
+    drop_image_types: tuple[str, ...] = Field(
+        default=(), description="values of ImageType of no slice"
+    )
+    allow_missing_slices: bool = Field(
+        default=False, description="interpolate over missing slices instead of refusing"
+    )
+    min_slices: int = Field(default=10, ge=2, description="fewer slices are no scan")
+    bone_kernels: Patterns = Field(default=(), description="patterns of ConvolutionKernel for bone")
+    bone_window_width: float = Field(default=1500.0, gt=0, description="HU, least width for bone")
+    bone_window_center: float = Field(default=200.0, description="HU, least centre for bone")
     choose: Literal["all", "thickest", "most_slices"] = Field(
-        "all", description="of several series of a study that share a report"
+        default="all", description="of several series of a study that share a report"
     )
 
     def accepts(self, description: str) -> bool:
@@ -104,11 +111,15 @@ class SeriesRules(_Frozen):
 class ReportRules(_Frozen):
     """How the table of reports is read, and which of them are used."""
 
-    encoding: str = Field("auto", description="of text files; auto: UTF-8, else GB18030")
-    time_formats: tuple[str, ...] = Field((), description="strptime formats beside ISO 8601")
+    encoding: str = Field(default="auto", description="of text files; auto: UTF-8, else GB18030")
+    time_formats: tuple[str, ...] = Field(
+        default=(), description="strptime formats beside ISO 8601"
+    )
     columns: Mapping[Column, tuple[str, ...]] = Field(description="accepted names per column")
-    require: Mapping[Column, tuple[str, ...]] = Field({}, description="accepted values")
-    exclude: Mapping[Column, tuple[str, ...]] = Field({}, description="words that refuse a report")
+    require: Mapping[Column, tuple[str, ...]] = Field(default={}, description="accepted values")
+    exclude: Mapping[Column, tuple[str, ...]] = Field(
+        default={}, description="words that refuse a report"
+    )
 
     @model_validator(mode="after")
     def _named(self) -> ReportRules:
@@ -121,22 +132,34 @@ class ReportRules(_Frozen):
 class PairingRules(_Frozen):
     """Which report belongs to which scan."""
 
-    max_hours: float = Field(24.0, gt=0, description="hours between scan and report, at most")
+    max_hours: float = Field(
+        default=24.0, gt=0, description="hours between scan and report, at most"
+    )
+    patient_digits: int = Field(
+        default=0, ge=0, le=64, description="fill numeric PatientIDs with zeros to this length"
+    )
+
+    def patient_key(self, patient_id: str) -> str:
+        """PatientID in the form in which scans and reports are compared."""
+        text = patient_id.strip()
+        return text.zfill(self.patient_digits) if text.isdecimal() else text
 
 
 class ExclusionRules(_Frozen):
     """Which pairs are left out for what the report says."""
 
-    ischaemia: Patterns = Field((), description="words for ischaemia")
-    with_types: tuple[str, ...] = Field((), description="types that must not stand beside it")
+    ischaemia: Patterns = Field(default=(), description="words for ischaemia")
+    with_types: tuple[str, ...] = Field(
+        default=(), description="types that must not stand beside it"
+    )
 
 
 class SplitRules(_Frozen):
     """How patients are divided."""
 
-    valid: Fraction = Field(0.05, description="fraction of the patients for validation")
-    test: Fraction = Field(0.05, description="fraction of the patients for testing")
-    seed: int = Field(0, ge=0, description="decides who goes where")
+    valid: Fraction = Field(default=0.05, description="fraction of the patients for validation")
+    test: Fraction = Field(default=0.05, description="fraction of the patients for testing")
+    seed: int = Field(default=0, ge=0, description="decides who goes where")
 
     @model_validator(mode="after")
     def _room(self) -> SplitRules:
@@ -148,23 +171,23 @@ class SplitRules(_Frozen):
 class PrivacyRules(_Frozen):
     """Which text of reports the cohort keeps."""
 
-    keep_findings: bool = Field(False, description="keep the Findings section")
-    keep_impression: bool = Field(False, description="keep the Impression section")
+    keep_findings: bool = Field(default=False, description="keep the Findings section")
+    keep_impression: bool = Field(default=False, description="keep the Impression section")
 
 
 class Rules(_Frozen):
     """All rules of one cohort; see ``rules_head_ct.toml``."""
 
-    anatomy: str = Field("head_ct", description="name or path of the anatomy")
+    anatomy: str = Field(default="head_ct", description="name or path of the anatomy")
     series: SeriesRules
     reports: ReportRules
-    pairing: PairingRules = PairingRules()
-    exclusions: ExclusionRules = ExclusionRules()
+    pairing: PairingRules = Field(default_factory=PairingRules)
+    exclusions: ExclusionRules = Field(default_factory=ExclusionRules)
     discretizer: Annotated[SerializeAsAny[ComponentConfig], Slot("discretizer")] = Field(
         description="labels the reports"
     )
-    split: SplitRules = SplitRules()
-    privacy: PrivacyRules = PrivacyRules()
+    split: SplitRules = Field(default_factory=SplitRules)
+    privacy: PrivacyRules = Field(default_factory=PrivacyRules)
 
     @field_validator("exclusions")
     @classmethod

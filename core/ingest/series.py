@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from crossdl.ingest.database import Database
-from crossdl.ingest.rules import SeriesRules
+from crossdl.ingest.rules import Rules, SeriesRules
 
 
 @dataclass(frozen=True)
@@ -60,19 +60,19 @@ SERIES_REASONS = (
 """Why a series is no scan, in the order of checking."""
 
 
-def all_series(database: Database, rules: SeriesRules) -> Iterator[Scan]:
+def all_series(database: Database, rules: Rules) -> Iterator[Scan]:
     """Every series of the index, by UID, one in memory at a time."""
     for uid, rows in groupby(database.slices(), key=lambda row: row[0]):
         yield _scan(uid, [(sop, path, facts) for _, sop, path, _, _, facts in rows], rules)
 
 
 def slices_of(
-    files: Iterable[tuple[str, bytes, int, int, dict[str, Any]]], rules: SeriesRules
+    files: Iterable[tuple[str, bytes, int, int, dict[str, Any]]], rules: Rules
 ) -> list[tuple[str, bytes, int, int]]:
     """SOP, path, size and mtime of the files of a series that are its slices."""
     taken: dict[str, tuple[str, bytes, int, int]] = {}
     for sop, path, size, mtime, facts in files:
-        if sop not in taken and not _dropped(facts, rules):
+        if sop not in taken and not _dropped(facts, rules.series):
             taken[sop] = (sop, path, size, mtime)
     return [taken[sop] for sop in sorted(taken)]
 
@@ -82,7 +82,8 @@ def _dropped(facts: Mapping[str, Any], rules: SeriesRules) -> bool:
     return not drop.isdisjoint(facts.get("image_type", ()))
 
 
-def _scan(uid: str, rows: list[tuple[str, bytes, dict[str, Any]]], rules: SeriesRules) -> Scan:
+def _scan(uid: str, rows: list[tuple[str, bytes, dict[str, Any]]], given: Rules) -> Scan:
+    rules = given.series
     first: dict[str, dict[str, Any]] = {}
     copies = []
     for sop, path, facts in rows:
@@ -95,7 +96,7 @@ def _scan(uid: str, rows: list[tuple[str, bytes, dict[str, Any]]], rules: Series
     shown = slices or images
     times = [facts["time"] for facts in shown if "time" in facts]
     time = datetime.fromisoformat(min(times)) if times else None
-    patients = {str(facts.get("patient", "")) for facts in images}
+    patients = {given.pairing.patient_key(facts.get("patient", "")) for facts in images}
     found = {
         key: _most(facts.get(key, "") for facts in shown)
         for key in (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,15 +16,13 @@ from crossdl.anatomy import Anatomy, load_anatomy
 from crossdl.errors import InputError
 from crossdl.ingest.database import Database
 from crossdl.ingest.pseudonyms import Pseudonyms
-from crossdl.ingest.series import Scan
 from crossdl.progress import progress_bar
 
 VERSION = 1
 """Raised whenever reading or preprocessing changes what it makes of a scan."""
 VOLUME_REASONS = ("unreadable", "took_too_long", "worker_died", "program_error")
 """Why a scan has no volume: it was refused, or its worker was stopped, died or raised."""
-_LASTING = (None, "unreadable")
-"""Outcomes that do not change when the same files are read again."""
+_REMEDY = ("pass --allow-missing-slices", "set series.allow_missing_slices in the rules")
 _TELLING = re.compile(r"[\d\W]")
 """Part of a path that is more than a word."""
 
@@ -38,12 +36,16 @@ class Job:
         paths: The slices' files.
         anatomy: Name or path of the anatomy.
         target: The .npy file to write.
+        identifiers: Of series, study and patient; no message may hold one.
+        allow_missing_slices: Whether to interpolate over them.
     """
 
     scan: str
     paths: tuple[str, ...]
     anatomy: str
     target: str
+    identifiers: tuple[str, ...]
+    allow_missing_slices: bool
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,13 @@ class Outcome:
     facts: Mapping[str, Any]
 
 
-def signature(files: Sequence[tuple[str, bytes, int, int]], anatomy: Anatomy) -> str:
-    """Changes whenever the slices' files (SOP, path, size, mtime), the anatomy or the code do."""
+def signature(
+    files: Sequence[tuple[str, bytes, int, int]], anatomy: Anatomy, *, allow_missing_slices: bool
+) -> str:
+    """Changes whenever the slices' files (SOP, path, size, mtime), anatomy, rule or code do."""
     content = [[sop, path.hex(), size, mtime] for sop, path, size, mtime in files]
     grid = [list(anatomy.volume_shape), anatomy.window.low, anatomy.window.high]
-    key = [VERSION, grid, anatomy.tissue_threshold, anatomy.modality, content]
+    key = [VERSION, allow_missing_slices, grid, anatomy.tissue_threshold, anatomy.modality, content]
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
 
@@ -75,57 +79,48 @@ def volume_path(scan: str) -> str:
 
 
 def make_volumes(
-    jobs: Sequence[tuple[Job, str, Scan]],
+    jobs: Sequence[tuple[Job, str]],
     database: Database,
     pseudonyms: Pseudonyms,
     *,
     removed: Collection[str],
     workers: int,
     timeout_s: float,
-    on_failure: Callable[[str, Outcome], None],
 ) -> dict[str, Outcome]:
     """Makes the volumes that are not there yet.
 
     Args:
-        jobs: Jobs with their signature and scan.
-        database: Remembers what is finished.
+        jobs: Jobs with their signature.
+        database: Remembers what is finished; what failed is tried again by the next build.
         pseudonyms: For the digest of the source.
         removed: Scans that were excluded later and need no file.
         workers: Number of processes.
         timeout_s: Seconds after which a scan is given up.
-        on_failure: Called with each scan that fails now.
 
     Returns:
         Scan → outcome.
     """
     outcomes: dict[str, Outcome] = {}
-    pending: dict[str, tuple[Job, str, Scan]] = {}
-    for job, key, scan in jobs:
+    pending: dict[str, tuple[Job, str]] = {}
+    for job, key in jobs:
         known = database.volume(job.scan, key)
-        there = job.scan in removed or Path(job.target).is_file()
-        if known is not None and (known[0] is not None or there):
-            outcomes[job.scan] = Outcome(*known)
+        if known is not None and (job.scan in removed or Path(job.target).is_file()):
+            outcomes[job.scan] = Outcome(None, None, known)
         else:
-            pending[job.scan] = (job, key, scan)
-
-    def finished(name: str, outcome: Outcome) -> None:
-        job, key, scan = pending[name]
-        if outcome.problem is None:
-            digest = pseudonyms.digest(outcome.facts["content"].encode())
-            kept = {k: v for k, v in outcome.facts.items() if k != "content"}
-            outcome = Outcome(None, None, {**kept, "source_digest": digest})
-        outcome = _without_identity(outcome, job, scan)
-        if outcome.problem in _LASTING:
-            database.add_volume(name, key, outcome.problem, outcome.detail, outcome.facts)
-        if outcome.problem is not None:
-            Path(job.target).unlink(missing_ok=True)
-            on_failure(name, outcome)
-        outcomes[name] = outcome
-
+            pending[job.scan] = (job, key)
     with progress_bar() as bar:
         task = bar.add_task("preparing scans", total=len(jobs), completed=len(outcomes))
-        for name, outcome in _run([job for job, _, _ in pending.values()], workers, timeout_s):
-            finished(name, outcome)
+        for name, result in _run([job for job, _ in pending.values()], workers, timeout_s):
+            job, key = pending[name]
+            outcome = _without_identity(result, job)
+            if outcome.problem is None:
+                facts = dict(outcome.facts)
+                facts["source_digest"] = pseudonyms.digest(facts.pop("content").encode())
+                database.add_volume(name, key, facts)
+                outcome = Outcome(None, None, facts)
+            else:
+                Path(job.target).unlink(missing_ok=True)
+            outcomes[name] = outcome
             bar.advance(task)
     return outcomes
 
@@ -175,13 +170,18 @@ def prepare(job: Job) -> Outcome:
     anatomy = load_anatomy(job.anatomy)
     paths = [Path(path) for path in job.paths]
     try:
-        volume = read_series_files(paths, anatomy.modality, name=job.scan)
+        volume = read_series_files(
+            paths,
+            anatomy.modality,
+            name=job.scan,
+            allow_missing_slices=job.allow_missing_slices,
+        )
         ready = preprocess(volume, anatomy, anatomy.volume_shape)
         with replacing(Path(job.target)) as working, working.open("wb") as file:
             np.save(file, ready.image, allow_pickle=False)
         content = hashlib.sha256(b"".join(_content(path) for path in paths)).hexdigest()
     except InputError as error:
-        return Outcome("unreadable", str(error), {})
+        return Outcome("unreadable", str(error).replace(*_REMEDY), {})
     except OSError as error:
         return Outcome("program_error", f"{type(error).__name__}: {error.strerror}", {})
     except Exception as error:  # costs this scan, not the build; the text may hold anything
@@ -206,12 +206,12 @@ def _content(path: Path) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()
 
 
-def _without_identity(outcome: Outcome, job: Job, scan: Scan) -> Outcome:
+def _without_identity(outcome: Outcome, job: Job) -> Outcome:
     """Withholds a sentence that holds an identifier or a file's name of the scan.
 
     Messages are made without them; this is the second lock.
     """
-    names = {scan.uid, scan.study, scan.patient}
+    names = set(job.identifiers)
     for path in job.paths:
         names |= {part for part in Path(path).parts if len(part) > 4 and _TELLING.search(part)}
     names = {name.casefold() for name in names if len(name) > 2}
