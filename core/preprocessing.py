@@ -6,6 +6,7 @@ back overlay the scan. World space is LPS.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from crossdl.anatomy import Anatomy
 from crossdl.errors import InputError
 from crossdl.geometry import canonical, largest_piece
-from crossdl.types import Float64Array, FloatArray, Grid, LabelArray, RegionMap, Volume
+from crossdl.types import BoolArray, Float64Array, FloatArray, Grid, LabelArray, RegionMap, Volume
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,10 +60,11 @@ def preprocess(volume: Volume, anatomy: Anatomy, shape: tuple[int, int, int]) ->
     array, grid = canonical(volume.array, volume.grid)
     low, high = head_box(array, grid, anatomy, volume.name)
     crop = array[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
-    if not np.isfinite(crop).all():
+    if not np.isfinite(crop.sum(dtype=np.float64)):  # a sum is NaN or infinite if a voxel is
         raise InputError(f"{volume.name}: has voxels that are not finite; repair the scan")
     window = anatomy.window
-    clipped = np.ascontiguousarray(np.clip(crop, window.low, window.high), dtype=np.float32)
+    clipped = np.empty(crop.shape, dtype=np.float32)
+    np.clip(crop, np.float32(window.low), np.float32(window.high), out=clipped)
     image = _resize(torch.from_numpy(clipped), shape)
     image = image.sub_(window.low).mul_(255.0 / window.width).round_().clamp_(0, 255)
     factor = [(b - a) / n for a, b, n in zip(low, high, shape, strict=True)]
@@ -105,18 +107,33 @@ def head_box(
     stride = [max(1, round(_SEARCH_MM / s)) for s in grid.spacing]
     coarse = array[tuple(slice(None, None, s) for s in stride)] > anatomy.tissue_threshold
     radius = [round(_OPENING_MM / (grid.spacing[i] * stride[i])) for i in (1, 2)]
-    kernel = (1, *(2 * r + 1 for r in radius))
-    solid = ndimage.minimum_filter(coarse.view(np.uint8), kernel, mode="nearest")
-    opened = ndimage.maximum_filter(solid, kernel, mode="nearest")
+    opened = _opened(np.ascontiguousarray(coarse), radius)
     if not opened.any():
         raise InputError(
             f"{name}: no head found, nothing solid is above {anatomy.tissue_threshold:g} HU; give "
             f"a {anatomy.modality} scan in Hounsfield units that shows the head"
         )
-    box = ndimage.find_objects(largest_piece(opened.view(np.bool_)).view(np.uint8))[0]
+    box = ndimage.find_objects(largest_piece(opened).view(np.uint8))[0]
     low = [max(0, (b.start - 1) * s + 1) for b, s in zip(box, stride, strict=True)]
     high = [min(n, b.stop * s) for b, s, n in zip(box, stride, array.shape, strict=True)]
     return (low[0], low[1], low[2]), (high[0], high[1], high[2])
+
+
+def _opened(mask: BoolArray, radius: Sequence[int]) -> BoolArray:
+    """Opening of each slice of ``(D, H, W)`` by a rectangle of ``2 radius + 1`` voxels."""
+    for combine in (np.logical_and, np.logical_or):
+        for axis, r in enumerate(radius, 1):
+            result = mask.copy()
+            for shift in range(1, r + 1):
+                for there, here in (
+                    (slice(shift, None), slice(None, -shift)),
+                    (slice(None, -shift), slice(shift, None)),
+                ):
+                    to = tuple(here if k == axis else slice(None) for k in range(3))
+                    by = tuple(there if k == axis else slice(None) for k in range(3))
+                    combine(result[to], mask[by], out=result[to])
+            mask = result
+    return mask
 
 
 def labels_on(regions: RegionMap, grid: Grid) -> LabelArray:

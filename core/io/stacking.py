@@ -132,6 +132,9 @@ class Stack:
                 k: ready[k] if k in ready else _placed(slices[k], shifts[k], grid.shape[1:], fill)
                 for k in (below, below + 1)
             }
+            if part in (0.0, 1.0):
+                out[d] = ready[below + int(part)]
+                continue
             np.subtract(ready[below + 1], ready[below], out=out[d])
             out[d] *= np.float32(part)
             out[d] += ready[below]
@@ -148,9 +151,15 @@ def _placed(
     """An image shifted by non-negative, fractional pixels ``(h, w)`` into a larger one."""
     whole = np.floor(shift).astype(int)
     down, right = (shift - whole).astype(np.float32)
-    padded = np.pad(image, 1, constant_values=np.float32(fill))
-    moved = padded[1:] + down * (padded[:-1] - padded[1:])
-    moved = moved[:, 1:] + right * (moved[:, :-1] - moved[:, 1:])
+    moved = np.pad(image, 1, constant_values=np.float32(fill))
+    for part in (down, right):  # along the first axis, then turned
+        near, moved = moved[:-1], moved[1:]
+        if part > 0:
+            near = near - moved
+            near *= part
+            near += moved
+            moved = near
+        moved = moved.T
     out = np.full(shape, fill, dtype=np.float32)
     target = out[whole[0] :, whole[1] :][: moved.shape[0], : moved.shape[1]]
     target[:] = moved[: target.shape[0], : target.shape[1]]
