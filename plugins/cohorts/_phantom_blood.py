@@ -84,7 +84,7 @@ def subarachnoid(brush: Brush, lesion: Lesion) -> None:
     free = terrain.space.model.inside[box]
     if lesion.style != "basal":
         free = free & terrain.same_room(box, centre)
-    fluid = ((terrain.sulcal[box] - 0.1) / 0.28).clip(0.0, 1.0)
+    fluid = ((terrain.sulcal[box] - 0.07) / 0.25).clip(0.0, 1.0)
     fluid = fluid * soft(terrain.space.depth[box] - 2.5, 2.0) * free
     strength = brush.between(0.75, 1.0)
     hu = brush.hu("subarachnoid_blood") + 2.0 * terrain.noise(box, 3, rng)
@@ -168,13 +168,16 @@ def _along_dura(brush: Brush, lesion: Lesion) -> None:
         box = bounds(mask)
         away = np.abs(l[..., box[2]])
         y = brush.between(-50.0, 30.0)
-        near = soft(brush.between(28.0, 55.0) - np.abs(-p[:, box[1]] - y), 10.0)
+        ends = ((-p[:, box[1]] - y) / brush.between(28.0, 60.0)) ** 2
+        near = np.sqrt((1.0 - ends).clip(0.0))
     else:
         mask = terrain.space.model.inside & ~terrain.space.infratentorial
         mask &= terrain.box_mask("tentorium") & terrain.side((slice(None),) * 3, lesion.side)
         box = bounds(mask)
         away = terrain.tentorium[box]
-        near = np.ones((1, 1, 1), dtype=np.float32)
+        centre = np.array([float(rng.choice(i)) for i in np.nonzero(mask)])
+        ends = (terrain.distance(box, centre) / brush.between(25.0, 45.0)) ** 2
+        near = np.sqrt((1.0 - ends).clip(0.0))
     wavy = 1.0 + 0.15 * terrain.noise(box, 12, rng).clip(-2.0, 2.0)
     inside: BoolArray = mask[box] & terrain.space.model.inside[box]
     weight = soft(2.0 * half * wavy * near - away, 2.0) * inside

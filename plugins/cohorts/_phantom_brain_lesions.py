@@ -187,7 +187,7 @@ def _territory(
     terrain, rng = brush.terrain, brush.rng
     box = terrain.box(centre, 1.3 * lesion.size_mm + 6.0)
     aside = [  # borders of territories differ between people
-        (at + np.rint(2.0 * terrain.noise(box, 12, rng)).astype(np.intp)).clip(0, n - 1)
+        (at + np.rint(3.0 * terrain.noise(box, 12, rng)).astype(np.intp)).clip(0, n - 1)
         for at, n in zip(np.ogrid[box], terrain.shape, strict=True)
     ]
     inside = terrain.territory[tuple(aside)] == terrain.territory_names.index(lesion.style) + 1

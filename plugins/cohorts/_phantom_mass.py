@@ -55,7 +55,7 @@ class Growth:
         else:
             amount = (self.after - self.before) * np.minimum(r / self.before, 1.0)
         amount = amount * np.exp(-(((r - self.after) / _REACH_MM).clip(0.0) ** 2))
-        depth = terrain.coarse_depth
+        depth = terrain.coarse_depth - np.float32(terrain.spacing[0])
         amount *= (depth / 12.0).clip(0.0, 1.0)
         amount /= r
         amount *= _across_tentorium(terrain, self.centre)
@@ -86,7 +86,7 @@ class Inward:
         squared = offset[0] ** 2 + offset[1] ** 2 + offset[2] ** 2 - along**2
         squared /= np.float32(self.extent**2)
         thickness = np.float32(self.thickness) * np.exp(np.float32(-0.7) * squared)
-        depth = terrain.coarse_depth
+        depth = (terrain.coarse_depth - np.float32(terrain.spacing[0])).clip(0.0)
         rise = np.minimum(depth / thickness.clip(0.1), 1.0)
         fall = np.exp(-((depth - thickness).clip(0.0) / 45.0))
         amount = (1.0 - self.painted) * thickness * rise * fall
@@ -139,7 +139,11 @@ def displaced(
         slice(max(0, int(i.min()) * COARSE - COARSE), min(n, int(i.max()) * COARSE + COARSE + 1))
         for i, n in zip(np.nonzero(active), terrain.shape, strict=True)
     )
-    inside = np.nonzero(terrain.space.model.inside[box])
+    spread = ndimage.binary_dilation(active)
+    for axis in range(3):
+        spread = spread.repeat(COARSE, axis=axis)
+    spread = spread[tuple(slice(0, n) for n in terrain.shape)]
+    inside = np.nonzero(terrain.space.model.inside[box] & spread[box])
     at = [i + b.start for i, b in zip(inside, box, strict=True)]
     coarse = np.stack([(a / COARSE).astype(np.float32) for a in at])
     source = np.empty((3, len(at[0])), dtype=np.float32)
@@ -150,11 +154,12 @@ def displaced(
         np.rint(c).astype(np.intp).clip(0, n - 1)
         for c, n in zip(source, terrain.shape, strict=True)
     )
-    stays = ~terrain.space.model.inside[whole]
+    cavity = terrain.cavity
+    share = ndimage.map_coordinates(cavity, source, order=1, output=np.float32)
+    here = tuple(at)
     for array in arrays:
-        if np.issubdtype(array.dtype, np.floating):
-            new = ndimage.map_coordinates(array, source, order=1, mode="nearest")
+        if np.issubdtype(array.dtype, np.floating):  # bone must not leak into the cavity
+            new = ndimage.map_coordinates(array * cavity, source, order=1, output=np.float32)
+            array[here] = np.where(share > 0.1, new / share.clip(0.1), array[here])
         else:
-            new = array[whole]
-        old = array[tuple(at)]
-        array[tuple(at)] = np.where(stays, old, new)
+            array[here] = np.where(cavity[whole] > 0.0, array[whole], array[here])

@@ -57,6 +57,11 @@ class Terrain:
         return _distance(~(self.ventricle & (self.space.fluid > 0.4)), self.spacing)
 
     @cached_property
+    def cavity(self) -> FloatArray:
+        """1 within the inner plate of the skull, else 0."""
+        return self.space.model.inside.astype(np.float32)
+
+    @cached_property
     def outside(self) -> FloatArray:
         """Distance to the cavity of the skull, mm; 0 inside."""
         return _distance(~self.space.model.inside, self.spacing)
