@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crossdl.errors import InputError
+from crossdl.workbooks import sheet_rows
 
 Kind = Literal["sentence", "findings"]
 KINDS: tuple[Kind, ...] = ("sentence", "findings")
@@ -92,23 +93,11 @@ def _csv(path: Path, column: str | None, encoding: str | None) -> list[ReportRow
 
 
 def _xlsx(path: Path, column: str | None, encoding: str | None) -> list[ReportRow]:
-    from zipfile import BadZipFile
-
-    import openpyxl
-    from openpyxl.utils.exceptions import InvalidFileException
-
     if encoding is not None:
         raise InputError(f"{path.name}: an .xlsx file has no encoding; leave --encoding out")
     if path.stat().st_size == 0:
         raise InputError(f"{path.name}: has no rows")
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (BadZipFile, InvalidFileException, KeyError, ValueError) as error:
-        raise InputError(f"{path.name}: cannot be read as an .xlsx file: {error}") from error
-    try:
-        lines = [list(line) for line in book.worksheets[0].iter_rows(values_only=True)]
-    finally:
-        book.close()
+    lines = list(sheet_rows(path))
     while lines and all(cell is None for cell in lines[-1]):
         lines.pop()
     header = ["" if cell is None else str(cell) for cell in lines[0]] if lines else None
@@ -160,6 +149,8 @@ def _jsonl(path: Path, column: str | None, encoding: str | None) -> list[ReportR
             item = json.loads(line)
         except json.JSONDecodeError as error:
             raise InputError(f"{where} is not JSON: {error.msg} at column {error.colno}") from error
+        except (ValueError, RecursionError) as error:  # digits or brackets without end
+            raise InputError(f"{where} is not JSON that can be read") from error
         if not isinstance(item, dict):
             raise InputError(f'{where} is not an object such as {{"{KINDS[0]}": "..."}}')
         keys = [column] if column is not None else list(KINDS)
@@ -211,7 +202,8 @@ def _decoded(path: Path, encoding: str | None) -> str:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value).strip()
+    """A cell as text that UTF-8 can hold: JSON may name halves of characters."""
+    return "" if value is None else str(value).encode("utf-8", "replace").decode().strip()
 
 
 def _kind(column: str) -> Kind:

@@ -16,6 +16,7 @@ from typing import Any
 from crossdl.errors import InputError
 from crossdl.hints import did_you_mean
 from crossdl.ingest.rules import COLUMNS, NEEDED, Column, ReportRules, Rules
+from crossdl.workbooks import sheet_rows
 
 ENDINGS = (".csv", ".xlsx", ".jsonl")
 _EXCEL_START = datetime(1899, 12, 30)
@@ -230,32 +231,14 @@ def _jsonl(path: Path, file: TextIOWrapper) -> Iterator[Row]:
 
 
 def _xlsx(path: Path) -> Iterator[Row]:
-    import warnings
-    import zlib
-    from zipfile import BadZipFile
-
-    import openpyxl
-    from openpyxl.utils.exceptions import InvalidFileException
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # styles and extensions that do not matter here
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-            lines = book.worksheets[0].iter_rows(values_only=True)
-            header = next(lines, None)
-    except (BadZipFile, InvalidFileException, KeyError, ValueError, OSError, IndexError) as error:
-        raise InputError(f"{path.name}: cannot be read as an .xlsx file") from error
+    rows = sheet_rows(path)
+    header = next(rows, None)
     if header is None:
         raise InputError(f"{path.name}: is empty")
     names = [_text(cell) for cell in header]
-    try:
-        for line in lines:
-            if any(cell is not None for cell in line):
-                yield {n: c for n, c in zip(names, line, strict=False) if n}
-    except (BadZipFile, SyntaxError, KeyError, ValueError, EOFError, zlib.error) as error:
-        raise InputError(f"{path.name}: cannot be read as an .xlsx file to its end") from error
-    finally:
-        book.close()
+    for row in rows:
+        if any(cell is not None for cell in row):
+            yield {name: cell for name, cell in zip(names, row, strict=False) if name}
 
 
 def _text(value: Any) -> str:
