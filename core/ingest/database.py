@@ -31,23 +31,18 @@ class Database:
         """Opens or makes the file.
 
         Raises:
-            InputError: It is damaged or of another version.
+            InputError: It is of another version.
+            sqlite3.Error: It is damaged.
         """
-        try:
-            self._db = sqlite3.connect(path, isolation_level=None, cached_statements=64)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, _FORMAT):
-                raise InputError(
-                    f"{path}: is of another version of crossdl; build into a new --out"
-                )
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version={_FORMAT}")
-        except sqlite3.DatabaseError as error:
-            raise InputError(
-                f"{path}: is damaged ({error}); remove it to read all again"
-            ) from error
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, _FORMAT):
+            self._db.close()
+            raise InputError(f"{path}: is of another version of crossdl; build into a new --out")
+        self._db.executescript(_SCHEMA)
+        self._db.execute(f"PRAGMA user_version={_FORMAT}")
 
     def close(self) -> None:
         """Closes the file."""

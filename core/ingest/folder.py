@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,13 +33,19 @@ def opened(out: Path, *, create: bool) -> Iterator[Database]:
             raise ConfigError(f"{out}: holds other files; give a new folder as --out")
         private.mkdir(parents=True, mode=0o700)
     private.chmod(0o700)
+    index = private / "index.sqlite"
     try:
         with FileLock(private / "lock", timeout=0):
-            database = Database(private / "index.sqlite")
+            database = Database(index)
             try:
                 yield database
             finally:
                 database.close()
+    except sqlite3.Error as error:
+        raise InputError(
+            f"{index}: cannot be used ({error}); if the disk is not full, remove it, and the next "
+            "build reads everything again"
+        ) from error
     except Timeout as error:
         raise InputError(
             f"{out}: another process is working on this cohort; wait until it has finished"
