@@ -108,12 +108,12 @@ def write_cq500(folder: Path) -> Path:
                 study / name, writer.even(count, gap) + aside, shape=(8, 6), **given
             )
 
-        series("CT Plain", 26, 5.0)
-        series("CT PLAIN THIN", 60, 2.0)
-        series("CT POST CONTRAST", 26, 5.0)
-        series("CT Plain BONE", 22, 6.0, ConvolutionKernel="BONE")
-        series("CT Plain-2", 22, 6.0, ConvolutionKernel="H70s")
-        series("CT Plain-3", 12, 5.0)  # only a part of the head
+        series("CT Plain", 18, 6.0)
+        series("CT PLAIN THIN", 27, 4.0)
+        series("CT POST CONTRAST", 12, 10.0)
+        series("CT Plain BONE", 12, 10.0, ConvolutionKernel="BONE")
+        series("CT Plain-2", 12, 10.0, ConvolutionKernel="H70s")
+        series("CT Plain-3", 12, 8.0)  # only a part of the head
         series("CT scout", 2, 5.0, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     return folder
 

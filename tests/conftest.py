@@ -36,14 +36,25 @@ def data_dir() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def dicom_writer() -> ModuleType:
-    """The module ``tests/dicom_writer.py``: writes synthetic series and says where they are."""
-    spec = importlib.util.spec_from_file_location("dicom_writer", ROOT / "tests/dicom_writer.py")
+def _beside(name: str) -> ModuleType:
+    """A module of this folder that is no test."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"tests/{name}.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def dicom_writer() -> ModuleType:
+    """The module ``tests/dicom_writer.py``: writes synthetic series and says where they are."""
+    return _beside("dicom_writer")
+
+
+@pytest.fixture(scope="session")
+def cohort_writer() -> ModuleType:
+    """The module ``tests/cohort_writer.py``: writes small look-alikes of cohorts' folders."""
+    return _beside("cohort_writer")
 
 
 @pytest.fixture(scope="session")

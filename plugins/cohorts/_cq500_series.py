@@ -153,7 +153,7 @@ def _depths(headers: Sequence[dict[str, object]]) -> Float64Array:
         return np.empty(0)
     if not np.isfinite(along).all():
         return np.empty(0)
-    return along[np.append(True, np.diff(along) > _SAME_MM)]
+    return np.asarray(along[np.append(True, np.diff(along) > _SAME_MM)], dtype=np.float64)
 
 
 def _texts(value: object) -> Iterator[str]:
