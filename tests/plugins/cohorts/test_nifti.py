@@ -165,7 +165,15 @@ def test_ragged_table(folder):
 
 def test_gb18030_table(folder):
     table(folder, "scan,findings\na.nii.gz,左侧额叶血肿。\n", "gb18030")
-    refused(folder, "reports.csv", "UTF-8", "GB18030")
+    assert cohort(folder).records()[0].findings == "左侧额叶血肿。"
+    assert cohort(folder, encoding="gb18030").records()[0].findings == "左侧额叶血肿。"
+    refused(folder, "reports.csv", "not utf-8", encoding="utf-8")
+
+
+def test_table_in_no_known_encoding(folder):
+    (folder / "reports.csv").write_bytes(b"scan,findings\na.nii.gz,\xff\xff\n")
+    refused(folder, "reports.csv", "neither UTF-8 nor GB18030")
+    refused(folder, "'gbk18030'", "is not known", encoding="gbk18030")
 
 
 def test_table_that_is_no_excel_file(folder):
