@@ -38,9 +38,9 @@ def main() -> None:
     end = time.monotonic() + 60 * given.minutes
     with fuzzer() as run:
         start = time.monotonic()
-        for seed in itertools.count(first) if given.seed is None else [first]:
-            for name in names:
-                run.run(name, seed, EXAMPLES)
+        seeds = itertools.count(first) if given.seed is None else [first]
+        for seed, name in ((seed, name) for seed in seeds for name in names):
+            run.run(name, seed, EXAMPLES)
             if time.monotonic() > end:
                 break
         seconds = time.monotonic() - start
@@ -78,7 +78,7 @@ def _report(run: Fuzzer, first: int, seconds: float) -> None:
 
 def _print(finding: Finding) -> None:
     print(f"\n--target '{finding.target}' --seed {finding.seed}: {finding.what}")
-    print("\n".join(finding.detail.splitlines()[-12:]))
+    print("\n".join(line[:200] for line in finding.detail.splitlines()[-12:]))
 
 
 if __name__ == "__main__":

@@ -127,8 +127,8 @@ def fuzzer() -> Iterator[Fuzzer]:
 
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         context = multiprocessing.get_context("spawn")
-        with ProcessPool(1, context=context, initializer=targets.limit) as pool:
-            pool.schedule(targets.warm).result()
+        with ProcessPool(1, context=context, initializer=targets.begin) as pool:
+            pool.schedule(targets.begin).result()  # waits until the worker is ready
             try:
                 yield Fuzzer(pool, Path(folder))
             finally:

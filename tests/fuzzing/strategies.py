@@ -255,7 +255,7 @@ def _lines(draw: DrawFn) -> Callable[[bytes], bytes]:
         elif kind == "swap":
             lines[0], lines[i] = lines[i], lines[0]
         else:
-            lines[i:i] = [lines[i]] * (1 if kind == "repeat" else 2000)
+            lines[i:i] = [lines[i]] * (1 if kind == "repeat" else 500_000 // (len(lines[i]) + 250))
         return b"\n".join(lines)
 
     return change

@@ -17,13 +17,8 @@ RESIDENT_MB = 1500.0
 """Most memory that inputs of some kilobytes may make it use."""
 
 
-def limit() -> None:
-    """Sets the worker's limits."""
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
-
-
-def warm() -> None:
-    """Imports what the readers need, so that the first input is not slower than others."""
+def begin() -> None:
+    """Sets the worker's limits, after importing what the readers need."""
     import openpyxl
     import pandas  # noqa: F401
     import pydicom
@@ -34,6 +29,7 @@ def warm() -> None:
     torch.set_num_threads(1)
     load_anatomy("head_ct")
     _ = openpyxl.__name__, pydicom.__name__
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
 
 
 def attempt(reader: str, folder: str) -> tuple[str, str, float]:
@@ -50,9 +46,6 @@ def attempt(reader: str, folder: str) -> tuple[str, str, float]:
         what, detail = "read", ""
     except CrossDLError as error:
         what, detail = "refused", str(error)
-        if len(detail) > 5000:
-            what = f"message of {len(detail)} characters"
-            detail = f"{detail[:2000]} ..."
     except BaseException as error:
         place = traceback.extract_tb(sys.exc_info()[2])[-1]
         what = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
@@ -109,7 +102,7 @@ def _reports(folder: Path) -> None:
 
     (path,) = folder.iterdir()
     rules, _ = load_rules(None)
-    for report in read_reports(path, rules.reports):
+    for report in read_reports(path, rules):
         report.content.encode("utf-8", "surrogatepass")
 
 
