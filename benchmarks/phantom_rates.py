@@ -1,4 +1,4 @@
-"""How often the phantom's cells are positive, beside Table 1: ``python benchmarks/phantom_rates.py``.
+"""How often the phantom's cells are positive: ``python benchmarks/phantom_rates.py``.
 
 Lesions are planned in natural prevalence and painted on the head model without rendering a scan,
 then measured there. Table 1 is the paper's retrospective test set; sides are averaged, because the

@@ -1,4 +1,4 @@
-"""Draws one example of every kind of lesion and confounder: ``python docs/make_lesion_sheet.py``."""
+"""Draws every kind of lesion and confounder: ``python docs/make_lesion_sheet.py``."""
 
 from __future__ import annotations
 

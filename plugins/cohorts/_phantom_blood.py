@@ -84,12 +84,12 @@ def subarachnoid(brush: Brush, lesion: Lesion) -> None:
     free = terrain.space.model.inside[box]
     if lesion.style != "basal":
         free = free & terrain.same_room(box, centre)
-    fluid = ((terrain.sulcal[box] - 0.07) / 0.25).clip(0.0, 1.0)
+    fluid = ((terrain.sulcal[box] - 0.05) / 0.2).clip(0.0, 1.0)
     fluid = fluid * soft(terrain.space.depth[box] - 2.5, 2.0) * free
     strength = brush.between(0.75, 1.0)
     hu = brush.hu("subarachnoid_blood") + 2.0 * terrain.noise(box, 3, rng)
     weight = (fluid * gate * strength).astype(np.float32)
-    brush.canvas.paint(box, weight, hu, brush.part("dense_fluid"), 0.4)
+    brush.canvas.paint(box, weight, hu, brush.part("dense_fluid"), 0.55)
 
 
 def intraventricular(brush: Brush, lesion: Lesion) -> None:
@@ -151,7 +151,7 @@ def _fill(brush: Brush, lesion: Lesion, box: Box, weight: FloatArray, centre: Fl
         p = (np.arange(box[1].start, box[1].stop) - centre[1]) * terrain.spacing[1]
         dense = soft(p - brush.between(-15.0, 15.0), 5.0)[None, :, None]
     elif form < 0.75:
-        dense = soft(terrain.space.depth[box] - brush.between(2.0, 0.3 * lesion.size_mm), 2.0)
+        dense = soft(terrain.space.depth[box] - brush.between(2.0, 2.0 + 0.2 * lesion.size_mm), 2.0)
     else:
         dense = soft(terrain.noise(box, 6, rng) - brush.between(-0.2, 0.6), 0.6)
     part = brush.part("dense_fluid")
@@ -175,7 +175,8 @@ def _along_dura(brush: Brush, lesion: Lesion) -> None:
         mask &= terrain.box_mask("tentorium") & terrain.side((slice(None),) * 3, lesion.side)
         box = bounds(mask)
         away = terrain.tentorium[box]
-        centre = np.array([float(rng.choice(i)) for i in np.nonzero(mask)])
+        start = int(rng.choice(np.flatnonzero(mask & (terrain.tentorium < 3.0))))
+        centre = np.array(np.unravel_index(start, terrain.shape), dtype=np.float64)
         ends = (terrain.distance(box, centre) / brush.between(25.0, 45.0)) ** 2
         near = np.sqrt((1.0 - ends).clip(0.0))
     wavy = 1.0 + 0.15 * terrain.noise(box, 12, rng).clip(-2.0, 2.0)
