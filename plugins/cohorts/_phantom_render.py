@@ -130,7 +130,7 @@ def _exposure(ranges: ScannerRanges, noise_hu: float, rng: np.random.Generator) 
         grain_mm=float(rng.uniform(*ranges.grain_mm)),
         hardening=float(rng.uniform(*ranges.hardening)),
         streaks=float(rng.uniform(*ranges.streaks)),
-        holder=float(rng.uniform(-150.0, 150.0)) if rng.random() < ranges.holder_rate else None,
+        holder=float(rng.uniform(-60.0, 180.0)) if rng.random() < ranges.holder_rate else None,
         tubes=int(rng.integers(1, 5)) if rng.random() < ranges.tube_rate else 0,
     )
 

@@ -30,7 +30,6 @@ from crossdl.types import SPLITS, BoolArray, Grid, RegionMap, ScanRecord, Split,
 VERSION = 3
 """Raised whenever the code changes what a seed gives."""
 
-_MODEL_MM = 1.5
 
 class Phantom(CohortSource[PhantomConfig]):
     """CT-like heads of simulated patients with the four lesion types in known regions.
@@ -109,7 +108,7 @@ class Phantom(CohortSource[PhantomConfig]):
 
     @cached_property
     def _model(self) -> HeadModel:
-        return head_model(self.anatomy, _MODEL_MM)
+        return head_model(self.anatomy, self.config.model_mm)
 
     @cached_property
     def _painter(self) -> Painter:

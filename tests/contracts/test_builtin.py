@@ -97,7 +97,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 TINY_PHANTOM = {
     "patients": {"train": 2, "valid": 1, "test": 1},
     "matrix": 64,
-    "spacing_mm": [3.5, 3.6],
+    "field_of_view_mm": [224.0, 230.0],
+    "model_mm": 2.0,
     "thickness_mm": [9.0, 10.0],
     "slices": [14, 16],
     "repeat_rate": 0.5,
