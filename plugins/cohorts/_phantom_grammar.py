@@ -69,8 +69,18 @@ class _Slot:
     name: str
 
 
-Text = tuple["str | _Choice | _Rule | _Slot", ...]
-"""A parsed text."""
+@dataclass(frozen=True, eq=False)
+class Text:
+    """A parsed text.
+
+    Attributes:
+        parts: Literals, choices, rules and slots, in order.
+        uses: Slots, as ``{name}``, and rules, as ``<name>``, that it names itself.
+    """
+
+    parts: tuple[str | _Choice | _Rule | _Slot, ...]
+    uses: frozenset[str]
+
 
 Slots = Mapping[str, "str | Callable[[], str]"]
 
@@ -121,20 +131,19 @@ def _parse(source: str, at: int, stops: str) -> tuple[Text, int]:
         at += 1
     if literal:
         parts.append(literal)
-    return tuple(parts), at
+    return _text(parts), at
 
 
-def names(text: Text) -> set[str]:
-    """Slots, as ``{name}``, and rules, as ``<name>``, that a text uses itself."""
-    found: set[str] = set()
-    for part in text:
+def _text(parts: Sequence[str | _Choice | _Rule | _Slot]) -> Text:
+    used: set[str] = set()
+    for part in parts:
         if isinstance(part, _Choice):
-            found.update(*(names(option) for option in part.options))
+            used.update(*(option.uses for option in part.options))
         elif isinstance(part, _Rule):
-            found.add(f"<{part.name}>")
+            used.add(f"<{part.name}>")
         elif isinstance(part, _Slot):
-            found.add(f"{{{part.name}}}")
-    return found
+            used.add(f"{{{part.name}}}")
+    return Text(tuple(parts), frozenset(used))
 
 
 class Rules:
@@ -156,7 +165,7 @@ class Rules:
 
     def check(self, text: Text, where: str) -> None:
         """Raises ValueError if a text names an unknown rule."""
-        for used in names(text):
+        for used in text.uses:
             if used[0] == "<" and used[1:-1] not in self.table:
                 raise ValueError(f"{where}: there is no rule {used}")
 
@@ -167,7 +176,7 @@ class Rules:
             KeyError: It uses a slot that is not given.
         """
         out: list[str] = []
-        for part in text:
+        for part in text.parts:
             if isinstance(part, str):
                 out.append(part)
             elif isinstance(part, _Choice):

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from crossdl.plugins.cohorts._phantom_grammar import Rules, Text, names, parse
+from crossdl.plugins.cohorts._phantom_grammar import Rules, Text, parse
 
 Key = tuple[str, str, tuple[str, ...]]
 """Kind, chapter and type names."""
@@ -32,7 +32,7 @@ class Ways:
     def choice(self, plural: bool, adjectives: bool) -> list[Text]:
         """Forms to choose from; those with ``{adj}`` only where there are adjectives."""
         chosen = self.many if plural and self.many else self.forms
-        return chosen if adjectives else [f for f in chosen if "{adj}" not in names(f)]
+        return chosen if adjectives else [f for f in chosen if "{adj}" not in f.uses]
 
 
 @dataclass(frozen=True)

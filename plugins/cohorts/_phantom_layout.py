@@ -10,6 +10,9 @@ from typing import Any
 from crossdl.plugins.cohorts._phantom_grammar import Dice
 
 _WORD = re.compile(r"[A-Za-z]{8,}")
+_STRAY = re.compile(r"\s+([,.;:])")
+_DOUBLED = re.compile(r"([,，])[,，]+")
+_ARTICLE = re.compile(r"\b([Aa]) (?=[aeiouAEIOU])")
 _WIDE = str.maketrans("0123456789", "０１２３４５６７８９")
 
 
@@ -51,10 +54,9 @@ class Manner:
 
 def tidy(text: str) -> str:
     """A sentence without doubled or stray blanks and commas, its first letter a capital."""
-    text = " ".join(text.split())
-    text = re.sub(r"\s+([,.;:])", r"\1", text)
-    text = re.sub(r"([,，])[,，]+", r"\1", text)
-    text = re.sub(r"\b([Aa]) (?=[aeiouAEIOU])", r"\1n ", text).strip(" ,，.、")
+    text = _STRAY.sub(r"\1", " ".join(text.split()))
+    text = _DOUBLED.sub(r"\1", text)
+    text = _ARTICLE.sub(r"\1n ", text).strip(" ,，.、")
     return text[:1].upper() + text[1:]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossdl.anatomy import Anatomy
 from crossdl.plugins.cohorts._phantom_findings import Story
-from crossdl.plugins.cohorts._phantom_grammar import Dice, Text, names
+from crossdl.plugins.cohorts._phantom_grammar import Dice, Text
 from crossdl.plugins.cohorts._phantom_language import Language, Topic, tables
 from crossdl.plugins.cohorts._phantom_layout import Manner, compose, punctuate, tidy
 from crossdl.plugins.cohorts._phantom_statements import Statement
@@ -143,7 +143,7 @@ class Normal:
             return wording.say(topic.template[skewed])
         absent = self._absent(several=topic.name == "absent")
         if not absent:
-            texts = [text for text in texts if "{absent}" not in names(text)]
+            texts = [text for text in texts if "{absent}" not in text.uses]
         return wording.say(dice.pick(texts or topic.template), absent=absent)
 
     def _absent(self, several: bool) -> str:

@@ -178,6 +178,8 @@ def write_report(
 def _labelled(text: str, line: Line, anatomy: Anatomy) -> ReportSentence:
     regions = np.zeros(len(anatomy.label_names), dtype=np.float32)
     types = np.zeros(anatomy.n_types, dtype=np.float32)
-    regions[list(line.regions)] = 1.0
-    types[list(line.types)] = 1.0
+    for row in line.regions:
+        regions[row] = 1.0
+    for column in line.types:
+        types[column] = 1.0
     return ReportSentence(text, regions, types)
