@@ -189,6 +189,15 @@ class Rules(_Frozen):
     split: SplitRules = Field(default_factory=SplitRules)
     privacy: PrivacyRules = Field(default_factory=PrivacyRules)
 
+    @field_validator("anatomy")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        try:
+            load_anatomy(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return value
+
     @field_validator("exclusions")
     @classmethod
     def _known_types(cls, value: ExclusionRules, info: ValidationInfo) -> ExclusionRules:

@@ -29,8 +29,8 @@ REPORTS = (
     ("SECRETID-F", "2019-03-08 11:00:00", "MR", "头颈", "头颅平扫", CLEAR, "女"),
 )
 SECRETS = (
-    "SECRET", "Muster", "1931", "1950", "20190304", "2019-03-0", "2019/03", "秘密", "高密度",
-    "1.2.826.0", "Geheim", "Ordner", "Strasse",
+    "SECRET", "Muster", "19310203", "1931-02-03", "20190304", "2019-03-0", "2019/03", "秘密",
+    "见团块状", "1.2.826.0", "Geheim", "Ordner", "Strasse",
 )  # fmt: skip
 FLOW = (
     ("collected", "", 0, 0, 9, 5, 8),
@@ -106,7 +106,7 @@ def write_reports(path: Path, encoding: str = "gb18030") -> None:
 
 @pytest.fixture(scope="session")
 def hospital(tmp_path_factory: pytest.TempPathFactory, dicom_writer: ModuleType) -> SimpleNamespace:
-    """``dicom``, ``reports``, ``salt``, ``build(out)``, ``flow`` and ``secrets`` of the hospital."""
+    """Its ``dicom``, ``reports``, ``salt``, ``flow``, ``secrets`` and ``build(out)``."""
     root = tmp_path_factory.mktemp("hospital")
     write_dump(root / "dicom", dicom_writer)
     write_reports(root / "reports.csv")
