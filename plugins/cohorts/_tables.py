@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,19 +30,33 @@ def read_table(path: Path, encoding: str = AUTO) -> pd.DataFrame:
     Raises:
         InputError: The file is unreadable or has no rows.
     """
-    import pandas as pd
-
-    if path.suffix.lower() == ".xlsx":
-        try:
-            table = pd.read_excel(path, dtype=str, keep_default_na=False)
-        except Exception as error:  # openpyxl raises many kinds
-            raise _unreadable(path, error) from error
-    else:
-        table = _read_csv(path, encoding)
+    excel = path.suffix.lower() == ".xlsx"
+    table = _read_xlsx(path) if excel else _read_csv(path, encoding)
     if table.empty:
         raise InputError(f"{path}: has no rows; fill the table in")
     table.columns = [str(name).strip() for name in table.columns]
+    twice = table.columns[table.columns.duplicated() & (table.columns != "")]
+    if len(twice):
+        raise InputError(f"{path}: has two columns {twice[0]!r}; rename one")
     return table.map(lambda cell: str(cell).strip())
+
+
+def _read_xlsx(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    from crossdl.workbooks import sheet_rows
+
+    rows = sheet_rows(path)
+    header = [_text(cell) for cell in next(rows, ())]
+    body = [[_text(cell) for cell in row[: len(header)]] for row in rows]
+    return pd.DataFrame([line for line in body if any(line)], columns=header, dtype=str)
+
+
+def _text(cell: Any) -> str:
+    """A cell as text; a number that Excel made of a whole number loses its ``.0``."""
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    return "" if cell is None else str(cell)
 
 
 def _read_csv(path: Path, encoding: str) -> pd.DataFrame:

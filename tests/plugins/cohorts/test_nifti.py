@@ -176,6 +176,14 @@ def test_table_in_no_known_encoding(folder):
     refused(folder, "'gbk18030'", "is not known", encoding="gbk18030")
 
 
+def test_excel_table_with_a_column_twice(folder):
+    import pandas as pd
+
+    frame = pd.DataFrame([["a.nii.gz", "P1", "P2"]], columns=["scan", "patient", "patient"])
+    frame.to_excel(folder / "reports.xlsx", index=False)
+    refused(folder, "two columns 'patient'", table=str(folder / "reports.xlsx"))
+
+
 def test_table_that_is_no_excel_file(folder):
     (folder / "reports.xlsx").write_text("text", encoding="utf-8")
     refused(folder, "reports.xlsx", "cannot be read", table=str(folder / "reports.xlsx"))
