@@ -60,13 +60,14 @@ def preprocess(volume: Volume, anatomy: Anatomy, shape: tuple[int, int, int]) ->
     array, grid = canonical(volume.array, volume.grid)
     low, high = head_box(array, grid, anatomy, volume.name)
     crop = array[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
-    if not np.isfinite(crop.sum(dtype=np.float64)):  # a sum is NaN or infinite if a voxel is
-        raise InputError(f"{volume.name}: has voxels that are not finite; repair the scan")
     window = anatomy.window
     clipped = np.empty(crop.shape, dtype=np.float32)
-    np.clip(crop, np.float32(window.low), np.float32(window.high), out=clipped)
+    for given, out in zip(crop, clipped, strict=True):
+        if not np.isfinite(given.sum()):  # a sum is NaN or infinite if a voxel is
+            raise InputError(f"{volume.name}: has voxels that are not finite; repair the scan")
+        np.clip(given, np.float32(window.low), np.float32(window.high), out=out)
     image = _resize(torch.from_numpy(clipped), shape)
-    image = image.sub_(window.low).mul_(255.0 / window.width).round_().clamp_(0, 255)
+    image = image.sub_(window.low).mul_(255.0 / window.width).round_()
     factor = [(b - a) / n for a, b, n in zip(low, high, shape, strict=True)]
     place = np.eye(4)
     for axis in range(3):  # voxel centres: -0.5 of the result is -0.5 of the crop

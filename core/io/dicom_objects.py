@@ -6,6 +6,7 @@ import io
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from crossdl.errors import InputError
@@ -89,6 +90,14 @@ def read_object(source: Source) -> DicomObject | None:
     )
 
 
+@cache
+def _tags() -> list[int]:
+    """:data:`TAGS` as numbers."""
+    from pydicom.tag import Tag
+
+    return [Tag(keyword) for keyword in TAGS]
+
+
 def _header(content: bytes) -> tuple[Header, Any, str, int | None]:
     """Values of the tags, SOP class, transfer syntax, and where pixel data begins."""
     import pydicom
@@ -97,8 +106,8 @@ def _header(content: bytes) -> tuple[Header, Any, str, int | None]:
     file = io.BytesIO(content)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(TAGS))
-        header = {tag: dataset.get(tag) for tag in TAGS}  # converts values, which may fail
+        dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_tags())
+        header = dict.fromkeys(TAGS) | {item.keyword: item.value for item in dataset}
         kind = dataset.file_meta.get("MediaStorageSOPClassUID") or header["SOPClassUID"]
         syntax = dataset.file_meta.get("TransferSyntaxUID") or ""
     deflated = syntax == DeflatedExplicitVRLittleEndian

@@ -68,13 +68,16 @@ def _rescale(header: SliceHeader, raw: Stored, out: FloatArray, modality: str) -
         raise InputError(
             f"{header.place}: RescaleSlope or RescaleIntercept is not usable; export it again"
         )
-    np.multiply(stored, slope, out=out, casting="unsafe")
+    out[...] = stored
+    if slope != 1:
+        out *= slope
     out += intercept
     if modality == "CT":
         padding = _padding(header, raw, stored, out)
         if padding is not None:
             out[padding] = AIR
-        np.maximum(out, np.float32(AIR), out=out)
+        if stored.dtype.kind != "u" or slope < 0 or intercept < AIR:
+            np.maximum(out, np.float32(AIR), out=out)
 
 
 def _used_bits(header: SliceHeader, raw: Stored) -> Stored:
