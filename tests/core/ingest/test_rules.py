@@ -66,7 +66,7 @@ def test_mistakes_are_named(change: tuple[str, str], said: str) -> None:
 def test_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cohort rules"):
         load_rules(tmp_path / "none.toml")
-    (tmp_path / "other.toml").write_bytes("anatomy = '头颅'".encode("gb18030"))
+    (tmp_path / "other.toml").write_bytes("anatomy = '检查所见'".encode("gb18030"))
     with pytest.raises(ConfigError, match="UTF-8"):
         load_rules(tmp_path / "other.toml")
 
