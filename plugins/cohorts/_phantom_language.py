@@ -87,7 +87,7 @@ class Language:
         self.impression = self._table("impression")
         vague = tables["vague"]
         self.vague = {name: self._texts(vague[name]) for name in vague if name != "says"}
-        self.vague_says = {
+        self._vague_says = {
             tuple(name.split()): Ways(self._texts(texts)) for name, texts in vague["says"].items()
         }
         self.topics = tuple(self._topic(t) for t in tables["normal"])
@@ -111,6 +111,20 @@ class Language:
         """
         own = self._says.get((kind, chapter, tuple(types)))
         return own or self._says["any", chapter, tuple(types)]
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Everything that has ways of its own."""
+        return tuple(self._says)
+
+    def vaguely(self, chapter: str, types: Sequence[str]) -> Ways:
+        """How to write a statement without its place.
+
+        Raises:
+            KeyError: Nobody wrote a form for these types.
+        """
+        own = self._vague_says.get((chapter, *types))
+        return own or self._vague_says[tuple(types)]
 
     def _texts(self, texts: Sequence[str]) -> list[Text]:
         parsed = [parse(text) for text in texts]

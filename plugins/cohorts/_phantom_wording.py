@@ -92,7 +92,7 @@ class Wording:
             text = self.words.rules.say(self.dice.pick(forms), self.dice, slots)
             return Line(text, flaw=one.flaw, cells=one.truth)
         if kind == "vague":
-            forms = self.words.vague_says[types].choice(False, False)
+            forms = self.words.vaguely(one.chapter, types).choice(False, False)
         else:
             ways = self.words.ways(one.kind, one.chapter, types)
             forms = ways.choice(one.count > 1, bool(phrase.adjective))
