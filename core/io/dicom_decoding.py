@@ -50,9 +50,9 @@ def stored_pixels(image: DicomObject) -> Stored:
             if image.syntax in BY_GDCM:
                 return _by_gdcm(image)
             return _by_pydicom(image)
-        except InputError:
+        except (InputError, KeyboardInterrupt, SystemExit):
             raise
-        except Exception as error:  # pydicom and decoders raise many kinds for damaged files
+        except BaseException as error:  # many kinds; a panic of a Rust decoder is no Exception
             raise InputError(_reason(image, error)) from error
 
 
@@ -142,7 +142,7 @@ def _shape(image: DicomObject) -> tuple[int, int, int]:
     return int(header["NumberOfFrames"] or 1), int(header["Rows"]), int(header["Columns"])
 
 
-def _reason(image: DicomObject, error: Exception) -> str:
+def _reason(image: DicomObject, error: BaseException) -> str:
     """The sentence for pixels that cannot be decoded."""
     syntax = _unreadable_syntax(image.syntax)
     place = image.source.place

@@ -17,6 +17,7 @@ AIR = -1024.0
 """HU of air. Lower values, which scanners write outside their field of view, become this."""
 HU_TYPES = ("", "HU", "HU_MOD", "US")
 """Values of RescaleType that mean HU, or do not contradict it."""
+_LARGEST = float(np.finfo(np.float32).max)
 BELOW_TISSUE = -500.0
 """Padding below this HU is padding wherever it is; above, only at the border of the image."""
 
@@ -62,16 +63,18 @@ def compression_notes(headers: Sequence[SliceHeader]) -> list[str]:
 def _rescale(header: SliceHeader, raw: Stored, out: FloatArray, modality: str) -> None:
     """Writes the rescaled values ``(H, W)`` of one slice into ``out``."""
     stored = _used_bits(header, raw)
-    slope = 1.0 if header.fields["RescaleSlope"] is None else header.fields["RescaleSlope"]
-    slope, intercept = np.float32(slope), np.float32(header.fields["RescaleIntercept"] or 0)
-    if not (np.isfinite(slope) and np.isfinite(intercept) and slope != 0):
+    slope, intercept = (
+        _number(header, "RescaleSlope", 1.0),
+        _number(header, "RescaleIntercept", 0.0),
+    )
+    if slope == 0 or abs(slope) * 2**32 + abs(intercept) > _LARGEST:
         raise InputError(
             f"{header.place}: RescaleSlope or RescaleIntercept is not usable; export it again"
         )
     out[...] = stored
     if slope != 1:
-        out *= slope
-    out += intercept
+        out *= np.float32(slope)
+    out += np.float32(intercept)
     if modality == "CT":
         padding = _padding(header, raw, stored, out)
         if padding is not None:
@@ -80,14 +83,23 @@ def _rescale(header: SliceHeader, raw: Stored, out: FloatArray, modality: str) -
             np.maximum(out, np.float32(AIR), out=out)
 
 
+def _number(header: SliceHeader, tag: str, default: float) -> float:
+    """The value of a tag, or the default where the file does not have it."""
+    if header.fields[tag] in (None, ""):
+        return default
+    value = optional_number(header.fields, tag)
+    if value is None:
+        raise InputError(f"{header.place}: its {tag} is no number; export it again")
+    return value
+
+
 def _used_bits(header: SliceHeader, raw: Stored) -> Stored:
     """Uncompressed values without what lies in the bits that are not theirs."""
     if header.image.syntax not in NATIVE:
         return raw  # decoders have done this
     size = raw.dtype.itemsize * 8
-    stored = int(header.fields["BitsStored"] or size)
-    high = header.fields["HighBit"]
-    top = stored - 1 if high is None else int(high)
+    stored = int(_number(header, "BitsStored", size))
+    top = int(_number(header, "HighBit", stored - 1))
     if not 0 < stored <= top + 1 <= size:
         raise InputError(
             f"{header.place}: BitsStored {stored} and HighBit {top} do not fit {size} bits; "
