@@ -141,12 +141,12 @@ class Normal:
         if not topic.template_unless & self.said and dice.chance(self.style.template_rate):
             skewed = int(len(topic.template) * dice.random() ** 2)
             return wording.say(topic.template[skewed])
-        absent = self._absent(several=topic.name == "absent")
+        absent = self.absent(several=topic.name == "absent")
         if not absent:
             texts = [text for text in texts if "{absent}" not in text.uses]
         return wording.say(dice.pick(texts or topic.template), absent=absent)
 
-    def _absent(self, several: bool) -> str:
+    def absent(self, several: bool = False) -> str:
         """A list of what is not there; "" where everything is."""
         dice, layout = self.dice, self.words.tables["layout"]
         words = [dice.pick(w) for unless, w in self.words.absent if not unless & self.said]

@@ -132,7 +132,6 @@ def write_report(
     dice = Dice(rng)
     layout = words.tables["layout"]
     manner = Manner.draw(layout, dice)
-    wording = Wording(words, anatomy, data, story, language, style.hedge_rate, dice)
     rates: dict[FlawKind, float] = {
         "silent": style.silent_rate,
         "wrong": style.error_rate,
@@ -144,9 +143,10 @@ def write_report(
         for one in planner.statements(story, truth, dice)
     ]
     told = [one for one in planned if one.flaw is None or one.flaw[1] != "omitted"]
+    normal = Normal(words, anatomy, data, story, told, style, dice)
+    wording = Wording(words, anatomy, data, story, language, style.hedge_rate, normal.absent, dice)
     lines = [wording.line(one) for one in told]
     dice.shuffle(lines)
-    normal = Normal(words, anatomy, data, story, told, style, dice)
     lines = normal.arranged(wording, lines)
     if manner.opening and lines:
         first = manner.opening + lines[0].text

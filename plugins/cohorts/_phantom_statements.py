@@ -121,8 +121,9 @@ class Planner:
         flooded = kind in self.common["ventricular"]
         if part in self.data["ventricle"]:
             return (kind if flooded else "any"), "ventricle"
-        if flooded:
-            return (kind, "ventricle") if part is None else ("any", "plate")
+        if flooded and part is None:
+            return kind, "ventricle"
+        kind = "any" if flooded else kind
         if kind in self.common["sulci"]:
             return kind, "sulci"
         return kind, "plate" if part in self.data["plate"] else "fluid"

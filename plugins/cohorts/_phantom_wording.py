@@ -16,7 +16,7 @@ from crossdl.plugins.cohorts._phantom_statements import FlawKind, Statement
 LEAST_SHIFT_MM = 2.0
 """Midline shift below it is not told."""
 
-_PRIOR, _FIRM = 0.06, 0.12
+_PRIOR, _FIRM, _ASIDE = 0.06, 0.12, 0.07
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Wording:
         story: What the scan shows.
         code: Code of the language.
         hedge_rate: Share of findings with a hedged diagnosis.
+        absent: A list of what is not there.
         dice: Decides.
     """
 
@@ -63,11 +64,12 @@ class Wording:
         story: Story,
         code: str,
         hedge_rate: float,
+        absent: Callable[[], str],
         dice: Dice,
     ) -> None:
         """Draws what stays the same in one report: how sides are written."""
         self.words, self.anatomy, self.data, self.story = words, anatomy, data, story
-        self.code, self.hedge_rate, self.dice = code, hedge_rate, dice
+        self.code, self.hedge_rate, self.absent, self.dice = code, hedge_rate, absent, dice
         layout = words.tables["layout"]
         chosen = int(dice.pick(layout["side_words"]))
         lexicon = anatomy.lexicon[code].sides
@@ -136,8 +138,11 @@ class Wording:
             said = (dx if isinstance(dx, str) else dx()).strip()
             if said.lower() not in text.lower():
                 tail += detail + rules.rule(name, dice, {**slots, "dx": said})
-        if dice.chance(_PRIOR):
+        u = dice.random()
+        if u < _PRIOR:
             tail += detail + rules.rule("prior", dice, slots)
+        elif u < _PRIOR + _ASIDE and (absent := self.absent()):
+            tail += detail + rules.rule("aside", dice, {**slots, "absent": absent})
         return tail
 
     def _where(self, one: Statement) -> Phrase:
@@ -168,12 +173,12 @@ class Wording:
         known = {column: (place, side) for column, place, side in self.story.other_places}
         place, side = next((known[c] for c in one.columns if c in known), (-1, None))
         tables = self.words.tables
-        if place >= 0 and one.chapter != "ventricle":
-            entry = self.data["elsewhere"][place]
-            words = tables["elsewhere"].get(entry["en"], [entry[self.code]])
-            return Spot(entry["en"], words, side, side is None)
+        entry = self.data["elsewhere"][place] if place >= 0 else {"en": "nowhere"}
         if one.chapter == "parts":
-            return Spot("nowhere", tables["elsewhere"]["nowhere"], side, side is None)
+            words = tables["elsewhere"].get(entry["en"]) or [entry[self.code]]
+            return Spot(entry["en"], words, side, side is None)
+        if one.chapter != "ventricle" and entry["en"] in tables["beside"]:
+            return Spot("space", tables["beside"][entry["en"]], side, side is None)
         spaces = tables["spaces"].get(one.kind, tables["spaces"]["any"])
         if side is not None and spaces["sided"]:
             return Spot("space", spaces["sided"], side)
