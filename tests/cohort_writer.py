@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from crossdl.anatomy import load_anatomy
+from crossdl.ingest.rules import default_rules
 from crossdl.ingest.sources import write_sources
 from crossdl.io.volumes import write_volume
 from crossdl.types import Grid
@@ -177,6 +178,7 @@ def write_built(folder: Path, *, findings: bool = False) -> Path:
     }
     for name, frame in frames.items():
         frame.to_parquet(cohort / name, index=False)
+    (cohort / "rules.toml").write_text(default_rules(), encoding="utf-8")
     write_sources(cohort / "private" / "sources.parquet", sources, folder / "dicom")
     facts = {"format": 1, "anatomy": anatomy.model_dump(mode="json")}
     (cohort / "cohort.json").write_text(json.dumps(facts), encoding="utf-8")

@@ -29,6 +29,23 @@ _FONTS = (
     "WenQuanYi Zen Hei", "SimHei", "SimSun", "Noto Sans CJK JP",
 )  # fmt: skip
 """Fonts with Chinese characters, for words that a hospital writes in its own rules."""
+_WORDS = {
+    "modality": "other modality",
+    "image_type": "localizer or secondary capture",
+    "description": "SeriesDescription not accepted",
+    "excluded_description": "SeriesDescription excluded",
+    "no_patient": "no PatientID",
+    "mixed_patients": "several patients in one series",
+    "no_time": "no time of acquisition or exam",
+    "no_report": "no report of the patient",
+    "too_far": "nearest report too long before or after",
+    "not_paired": "not the nearest report of any scan",
+    "few_slices": "too few slices",
+    "other_series": "another series of the study was chosen",
+    "took_too_long": "reading took too long",
+    "worker_died": "reading ended in a crash",
+}
+"""What a picture calls reasons; others appear as they are."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +129,17 @@ def _dropped(step: str, rows: Sequence[FlowRow]) -> _Box:
     total = _counts(sum(r.dropped_scans for r in rows), sum(r.dropped_reports for r in rows))
     lines = _wrapped(f"{words(step)}: dropped {total}", _DROPPED_CELLS)
     for row in rows:
-        text = f"{words(row.reason)}: {_counts(row.dropped_scans, row.dropped_reports)}"
+        text = f"{_reason(row.reason)}: {_counts(row.dropped_scans, row.dropped_reports)}"
         first, *more = _wrapped(text, _DROPPED_CELLS - 4)
         lines += [f"  • {first}", *(f"     {line}" for line in more)]
     return _Box(tuple(lines))
+
+
+def _reason(name: str) -> str:
+    for prefix, wording in (("require_", "{} not accepted"), ("exclude_", "{} excluded")):
+        if name.startswith(prefix):
+            return words(wording.format(name.removeprefix(prefix)))
+    return words(_WORDS.get(name, name))
 
 
 def words(name: str) -> str:

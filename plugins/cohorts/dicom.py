@@ -68,7 +68,12 @@ class Dicom(CohortSource[DicomConfig]):
                 f"{len(paths) or 'source'} DICOM files are gone; put them back, or set the "
                 "cohort's field dicom to the folder where they are now"
             )
-        return read_series_files(paths, self.anatomy.modality, name=record.scan_id)
+        return read_series_files(
+            paths,
+            self.anatomy.modality,
+            name=record.scan_id,
+            allow_missing_slices=self._allow_missing_slices,
+        )
 
     def fingerprint(self, record: ScanRecord) -> str:
         """The digest of the source files that the build wrote down."""
@@ -143,6 +148,13 @@ class Dicom(CohortSource[DicomConfig]):
             return {}
         kept = table[table["findings"].notna()]
         return dict(zip(kept["report"], kept["findings"], strict=True))
+
+    @cached_property
+    def _allow_missing_slices(self) -> bool:
+        """What the cohort was built with."""
+        from crossdl.ingest.rules import load_rules
+
+        return load_rules(self.config.folder / "rules.toml")[0].series.allow_missing_slices
 
     @cached_property
     def _sources(self) -> Mapping[str, list[Path]]:

@@ -58,7 +58,7 @@ def test_words_and_numbers():
     words = check_layout(flow)
     for part in (
         "Collected", "56,535 scans of 28,267 patients", "Quality: dropped 704 scans, 12 reports",
-        "• Few slices: 280 scans", "• Bone kernel: 424 scans, 12 reports",
+        "• Too few slices: 280 scans", "• Bone kernel: 424 scans, 12 reports",
         "Pairing: dropped 1 report", "Kept", "55,831 scans",
     ):  # fmt: skip
         assert part in words, part
@@ -87,6 +87,12 @@ def test_long_reasons(reason):
 )  # fmt: skip
 def test_any_flow(drops):
     check_layout(rows(*drops, total=10**9))
+
+
+def test_reasons_are_put_in_words():
+    flow = rows(("reports", "require_exam_class", 0, 5), ("reports", "exclude_parameters", 0, 2))
+    words = check_layout(flow)
+    assert "Exam class not accepted: 5 reports" in words and "Parameters excluded" in words
 
 
 def test_flow_without_drops():

@@ -73,6 +73,27 @@ def test_volume_comes_from_the_source_files(built, source):
         assert volume.grid.same_as(expected.grid) and volume.name == record.scan_id
 
 
+def test_holes_are_read_as_they_were_built(tmp_path, cohort_writer, source):
+    folder = cohort_writer.write_built(tmp_path)
+    (tmp_path / "dicom" / "0" / "05.dcm").unlink()
+    sources, rules = folder / "private" / "sources.parquet", folder / "rules.toml"
+    rows = [
+        {"scan": "s" + "0" * 16, "series": "1", "patient": "A", "path": f"0/{path.name}"}
+        for path in sorted((tmp_path / "dicom" / "0").iterdir())
+    ]
+    write_sources(sources, rows, tmp_path / "dicom")
+    cohort = source("dicom", folder)
+    record = cohort.records()[0]
+    with pytest.raises(InputError, match="slices are missing"):
+        cohort.volume(record)
+    text = rules.read_text(encoding="utf-8")
+    allowed = text.replace("allow_missing_slices = false", "allow_missing_slices = true")
+    assert allowed != text
+    rules.write_text(allowed, encoding="utf-8")
+    warnings = source("dicom", folder).volume(record).meta["warnings"]
+    assert any("slices are missing" in text for text in warnings)
+
+
 def test_sources_that_were_moved(folder, source, built, tmp_path):
     path, root = folder / "private" / "sources.parquet", built.parent / "dicom"
     rows = [
