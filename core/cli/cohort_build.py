@@ -80,6 +80,13 @@ def _show(done: Published, out: Path) -> None:
     if len(failed) > _SHOWN:
         console.print(f"and {len(failed) - _SHOWN} more, in dropped.parquet")
     counts = done.counts
+    if not counts["scans"]:
+        worst = max(done.rows, key=lambda row: row.dropped_scans)
+        console.print(
+            f"no scan is left: most were dropped at {worst.step} ({worst.reason}); compare the "
+            "rules and the table's patient column with your files",
+            soft_wrap=True,
+        )
     console.print(
         f"{counts['scans']} scans of {counts['patients']} patients with {counts['reports']} "
         f"reports; patients: {counts['train']} train, {counts['valid']} valid, "
