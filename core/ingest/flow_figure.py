@@ -178,7 +178,7 @@ def _width(boxes: Iterable[_Box]) -> float:
         for box in boxes:
             for k, line in enumerate(box.lines):
                 text = canvas.figure.text(0, 0, line, **_style(box, k))
-                drawn = text.get_window_extent(canvas.get_renderer()).width / _DPI
+                drawn = text.get_window_extent().width / _DPI
                 widest = max(widest, drawn, cell_len(line) * _CELL)
     return 1.04 * widest + 2 * _PAD if widest else 0.0
 

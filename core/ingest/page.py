@@ -46,7 +46,9 @@ def _picture(description: Description) -> str:
     import matplotlib
 
     stream = io.BytesIO()
-    settings = {"svg.fonttype": "none", "svg.hashsalt": "crossdl"}
-    with matplotlib.rc_context(settings), quiet_fonts():
+    with (
+        matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "crossdl"}),
+        quiet_fonts(),
+    ):
         flow_figure(description.flow).savefig(stream, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
