@@ -78,7 +78,7 @@ def tumour(brush: Brush, lesion: Lesion) -> None:
     terrain, rng = brush.terrain, brush.rng
     final, radius = lesion.size_mm, lesion.size_mm * 0.8
     centre = terrain.place(lesion.place, lesion.side, "deep", rng)
-    reach = radius + brush.between(6.0, 22.0) * (0.4 if lesion.style == "pale" else 1.0)
+    reach = radius + brush.between(5.0, 17.0) * (0.4 if lesion.style == "pale" else 1.0)
     box, distance = brush.lump(centre, radius, np.exp(rng.normal(0.0, 0.1, 3)), 0.1, reach)
     oedema = brush.fingers(box, distance, reach, centre)
     brush.canvas.paint(box, oedema, brush.hu("oedema"), brush.part("pale_brain"))

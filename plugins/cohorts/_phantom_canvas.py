@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,13 +46,24 @@ class Canvas:
     shift_mm: float = 0.0
 
     @classmethod
-    def of(cls, space: Space, anatomy: Anatomy, hu: FloatArray) -> Canvas:
-        """A canvas without lesions; ``hu`` is painted on in place."""
-        labels = space.model.labels
+    def of(
+        cls, space: Space, anatomy: Anatomy, hu: FloatArray, solid: Sequence[str] = ()
+    ) -> Canvas:
+        """A canvas without lesions.
+
+        Args:
+            space: The head model.
+            anatomy: Regions and types.
+            hu: Painted on in place.
+            solid: Parts that hold no fluid: cisterns next to them belong to no region.
+        """
+        labels = space.model.labels.copy()
+        numbers = [k for k, r in enumerate(anatomy.regions, start=1) if r.part in solid]
+        labels[np.isin(labels, numbers) & (space.fluid > 0.5)] = 0
         return cls(
             anatomy,
             hu,
-            labels.copy(),
+            labels,
             np.zeros(labels.shape, dtype=np.uint8),
             np.zeros(labels.shape, dtype=np.bool_),
         )

@@ -80,7 +80,7 @@ class Painter:
 
     def canvas(self, hu: FloatArray) -> Canvas:
         """A canvas for densities of the head model's grid, which are painted on in place."""
-        return Canvas.of(self.space, self.anatomy, hu)
+        return Canvas.of(self.space, self.anatomy, hu, self.lesion_data["solid"])
 
     def paint_patient(
         self,

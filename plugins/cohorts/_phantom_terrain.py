@@ -188,6 +188,8 @@ class Terrain:
                 if region.part in place["parts"]
             ]
             mask &= np.isin(labels, [*numbers, 0] if "other" in place["parts"] else numbers)
+        if "deepest" in place:
+            mask &= self.space.depth < place["deepest"]
         if "low" in place:
             s, p, l = self.space.world  # noqa: E741
             mask &= in_box(place, np.abs(l), -p, s)
