@@ -18,6 +18,7 @@ from crossdl.plugins.cohorts._phantom_grammar import Dice
 from crossdl.plugins.cohorts._phantom_language import language as grammar
 from crossdl.plugins.cohorts._phantom_layout import tidy
 from crossdl.plugins.cohorts._phantom_report import Report, ReportStyle, write_report
+from crossdl.plugins.discretizers.lexicon import LexiconConfig, LexiconDiscretizer
 from crossdl.reports import merge, mirror_text, split_findings
 from crossdl.types import FloatArray, SentenceLabels
 
@@ -211,6 +212,16 @@ def test_no_real_sentence_is_written(data_dir: Path) -> None:
             impression = split_findings(one.impression, ANATOMY)
             written |= {_bare(text) for text in [*(s.text for s in one.sentences), *impression]}
     assert sorted(real & written) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_rules_written_apart_mostly_agree_with_the_labels(language: str) -> None:
+    """The lexicon reads nine labels in ten as the grammar meant them; a wrong label would not."""
+    sentences = {s.text: s for i in range(400) for s in sample(language, i).sentences}
+    read = LexiconDiscretizer(LexiconConfig(), ANATOMY).label(list(sentences))
+    found = np.concatenate([read.regions, read.types], axis=1) > 0.5
+    meant = np.array([[*s.regions, *s.types] for s in sentences.values()]) > 0.5
+    assert 2 * np.sum(found & meant) / (found.sum() + meant.sum()) > 0.88
 
 
 def test_a_report_takes_no_time() -> None:
