@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -40,11 +40,19 @@ class Hospital:
 
     @classmethod
     def write(cls, folder: Path, patients: Sequence[Patient], stock: Sequence[Head]) -> Hospital:
-        """Writes ``folder/dicom`` and the two report tables; what is there is kept."""
-        dicom = folder / "dicom"
-        dicom.mkdir(parents=True, exist_ok=True)
-        counts = write_images(dicom, patients, stock)
-        return cls(dicom, *write_tables(folder, patients), list(patients), counts)
+        """Writes ``folder/dicom`` and the two report tables."""
+        (folder / "dicom").mkdir(parents=True)
+        counts = write_images(folder / "dicom", patients, stock)
+        return cls(folder / "dicom", *write_tables(folder, patients), list(patients), counts)
+
+    def admit(self, patients: Sequence[Patient], stock: Sequence[Head]) -> None:
+        """Adds patients; the files that are there stay as they are."""
+        more = write_images(self.folder, patients, stock)
+        self.counts = Counts(
+            *(a + b for a, b in zip(astuple(self.counts), astuple(more), strict=True))
+        )
+        self.patients += patients
+        write_tables(self.folder.parent, self.patients)
 
 
 def plan(count: int, stock: Sequence[Head], seed: int = 0, first: int = 0) -> list[Patient]:

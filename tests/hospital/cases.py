@@ -181,7 +181,7 @@ def cut(p: Patient) -> None:
 def littered(p: Patient) -> None:
     """Empty, random and truncated files lie among the slices."""
     p.scan(report=p.tell(0.8))
-    p.litter |= {"empty", "random", "header", "office"}
+    p.litter |= {"broken", "office"}
 
 
 def packed(p: Patient) -> None:

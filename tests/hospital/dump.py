@@ -29,15 +29,17 @@ class Counts:
     Attributes:
         slices: Files that hold a slice, copies included.
         copies: Files that repeat another.
-        objects: DICOM files that are no slice.
-        broken: Files that are called DICOM, or begin like it, and cannot be read.
-        others: Files that are no DICOM.
+        pictures: Captured screens, each a series of its own.
+        objects: Other DICOM files that are no image.
+        cut: DICOM files that end within their header.
+        others: Files that are no DICOM, whatever their name says.
     """
 
     slices: int = 0
     copies: int = 0
+    pictures: int = 0
     objects: int = 0
-    broken: int = 0
+    cut: int = 0
     others: int = 0
 
 
@@ -67,25 +69,26 @@ def _patient(folder: Path, patient: Patient, heads: Sequence[Head], counts: Coun
 
 
 def _litter(folder: Path, patient: Patient, place: Path, counts: Counts) -> None:
-    when = patient.start
-    for kind in sorted(patient.litter & {"dose", "screenshot"}):
-        _write(
-            folder / place / f"{patient.number:04d}{kind[:2].upper()}",
-            object_of(patient, kind, when),
-        )
-        counts.objects += 1
-    if patient.number % 10 == 0:
-        directory = folder / f"{patient.number:04d}" / "DICOMDIR"
-        _write(directory, object_of(patient, "directory", when))
-        counts.objects += 1
+    when, number = patient.start, f"{patient.number:04d}"
     rng = np.random.default_rng(patient.number)
-    broken = {"empty": b"", "random": rng.bytes(3000), "header": _half_a_header(patient)}
-    for kind in sorted(patient.litter & broken.keys()):
-        _write(folder / place / f"{patient.number:04d}-{kind}.dcm", broken[kind])
-        counts.broken += 1
+    if "dose" in patient.litter:
+        _write(folder / place / f"{number}SR", object_of(patient, "dose", when))
+        counts.objects += 1
+    if "screenshot" in patient.litter:
+        _write(folder / place / f"{number}SC", object_of(patient, "screenshot", when))
+        counts.pictures += 1
+    if patient.number % 10 == 0:
+        _write(folder / number / "DICOMDIR", object_of(patient, "directory", when))
+        counts.objects += 1
+    if "broken" in patient.litter:
+        _write(folder / place / f"{number}-a.dcm", b"")
+        _write(folder / place / f"{number}-b.dcm", rng.bytes(3000))
+        _write(folder / place / f"{number}-c.dcm", _half_a_header(patient))
+        counts.others += 2
+        counts.cut += 1
     if "office" in patient.litter:
         for name, content in OFFICE.items():
-            _write(folder / place / name, content)
+            _write(folder / number / "export" / name, content)
             counts.others += 1
 
 
