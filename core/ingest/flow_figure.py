@@ -23,6 +23,7 @@ _PAD, _GAP, _EDGE = 0.12, 0.22, 0.15  # inches inside a box, between boxes, arou
 _KEPT_CELLS, _DROPPED_CELLS = 40, 60  # columns after which lines are broken
 _DPI = 110  # at which text is measured; it is a little wider at others
 _COLOURS = {"kept": "#E8F1FA", "dropped": "#FBF1E6"}
+_INDENT = "\u00a0"  # a space that SVG keeps
 _FONTS = (
     "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN",
     "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB", "WenQuanYi Micro Hei",
@@ -131,7 +132,7 @@ def _dropped(step: str, rows: Sequence[FlowRow]) -> _Box:
     for row in rows:
         text = f"{_reason(row.reason)}: {_counts(row.dropped_scans, row.dropped_reports)}"
         first, *more = _wrapped(text, _DROPPED_CELLS - 4)
-        lines += [f"  • {first}", *(f"     {line}" for line in more)]
+        lines += [f"{_INDENT * 2}• {first}", *(f"{_INDENT * 5}{line}" for line in more)]
     return _Box(tuple(lines))
 
 
