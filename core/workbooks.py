@@ -20,7 +20,7 @@ _RATIO = 200  # and how many times its size beyond that
 def sheet_rows(path: Path) -> Iterator[Cells]:
     """Rows of the first worksheet, some at a time in memory.
 
-    Rows shorter than the first one are filled with None, so empty ones hold nothing else.
+    Empty rows are ``()``; others that are shorter than the first one are filled with None.
 
     Args:
         path: An .xlsx file.
@@ -32,7 +32,8 @@ def sheet_rows(path: Path) -> Iterator[Cells]:
     while block := _next(path, rows):
         for row in block:
             width = len(row) if width is None else width
-            yield (*row, *(None,) * (width - len(row)))
+            empty = all(cell is None for cell in row)
+            yield () if empty else (*row, *(None,) * (width - len(row)))
 
 
 def _next(path: Path, rows: Iterator[Cells]) -> list[Cells]:

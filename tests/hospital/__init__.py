@@ -12,10 +12,21 @@ import numpy as np
 from .cases import CASES
 from .dump import Counts, write_images
 from .plan import Patient, Report, Series
-from .stock import Head, heads
+from .stock import Head, heads, sketches
 from .tables import COLUMNS, write_tables
 
-__all__ = ["COLUMNS", "Counts", "Head", "Hospital", "Patient", "Report", "Series", "heads", "plan"]
+__all__ = [
+    "COLUMNS",
+    "Counts",
+    "Head",
+    "Hospital",
+    "Patient",
+    "Report",
+    "Series",
+    "heads",
+    "plan",
+    "sketches",
+]
 
 SURNAMES, GIVEN = "王李张刘陈杨赵黄周吴徐孙㐂", "伟芳娜敏静丽强磊军洋勇艳杰涛明超秀英华𠮷"
 

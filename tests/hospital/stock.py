@@ -20,6 +20,21 @@ class Head:
     findings: str
 
 
+def sketches(count: int = 4, slices: int = 16) -> list[Head]:
+    """Heads of a few ellipses and two sentences, made at once where no phantom is needed."""
+    z, y, x = np.mgrid[-0.9 : 0.9 : slices * 1j, -1.2:1.2:64j, -1.2:1.2:64j]
+    found = []
+    for k in range(count):
+        radius = np.sqrt(z**2 + y**2 + (1.0 + 0.05 * k) * 1.2 * x**2)
+        hu = np.full(radius.shape, -1000.0)
+        for edge, value in ((1.05, 40.0), (0.98, 1000.0), (0.9, 32.0), (0.2, 8.0)):
+            hu[radius < edge] = value
+        side = "左" if k % 2 else "右"
+        text = f"{side}侧额叶见团块状高密度影，大小约{10 + k}mm。中线结构居中。"
+        found.append(Head(hu.astype(np.int16), (10.0, 3.6, 3.6), text))
+    return found
+
+
 def heads(count: int = 8, slices: int = 16) -> list[Head]:
     """Renders phantoms of 64 x 64 pixels; they come from the cache where it has them."""
     from crossdl.anatomy import load_anatomy
