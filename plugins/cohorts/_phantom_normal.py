@@ -155,8 +155,6 @@ class Normal:
         words = words[: least + dice.below(3)]
         if len(words) < 2:
             return "".join(words)
-        return (
-            str(layout["absent_join"]).join(words[:-1])
-            + str(dice.pick(layout["absent_last"]))
-            + words[-1]
-        )
+        head = str(layout["absent_join"]).join(words[:-1])
+        last = layout["absent_pair" if len(words) == 2 else "absent_last"]
+        return head + str(dice.pick(last)) + words[-1]

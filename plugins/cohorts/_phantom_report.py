@@ -145,7 +145,7 @@ def write_report(
     told = [one for one in planned if one.flaw is None or one.flaw[1] != "omitted"]
     normal = Normal(words, anatomy, data, story, told, style, dice)
     wording = Wording(words, anatomy, data, story, language, style.hedge_rate, normal.absent, dice)
-    lines = [wording.line(one) for one in told]
+    lines = wording.lines(told)
     dice.shuffle(lines)
     lines = normal.arranged(wording, lines)
     if manner.opening and lines:

@@ -211,3 +211,20 @@ def _fewer(one: Statement, dice: Dice) -> Statement | None:
     missed = dice.pick(one.columns)
     columns: Sequence[int] = [c for c in one.columns if c != missed]
     return replace(one, columns=tuple(columns), flaw=("wrong", "missed type"))
+
+
+def main_side(story: Story, anatomy: Anatomy, keys: Mapping[str, str]) -> str | None:
+    """The side with more disease; None where there is none.
+
+    Args:
+        story: Gives the lesions, else the midline shift, which is away from them.
+        anatomy: Sides of the regions.
+        keys: Table ``sides`` of ``phantom.toml``.
+    """
+    score = 0.0
+    for finding in story.findings:
+        for row in {row for row, _ in finding.cells if row < anatomy.n_regions}:
+            side = anatomy.regions[row].side
+            score += finding.size_mm * ((side == keys["positive"]) - (side == keys["negative"]))
+    score = score or -story.midline_shift_mm
+    return keys["positive" if score > 0 else "negative"] if score else None

@@ -11,12 +11,13 @@ from crossdl.plugins.cohorts._phantom_findings import Story
 from crossdl.plugins.cohorts._phantom_grammar import Dice, Text
 from crossdl.plugins.cohorts._phantom_language import Language
 from crossdl.plugins.cohorts._phantom_places import Phrase, Spot, Writer, spots_of
-from crossdl.plugins.cohorts._phantom_statements import FlawKind, Statement
+from crossdl.plugins.cohorts._phantom_statements import FlawKind, Statement, main_side
 
 LEAST_SHIFT_MM = 2.0
 """Midline shift below it is not told."""
 
-_PRIOR, _FIRM, _ASIDE = 0.06, 0.12, 0.07
+_PRIOR, _FIRM, _ASIDE, _SHARED = 0.06, 0.12, 0.07, 0.4
+"""Shares of findings with a comparison, a firm diagnosis, a denial; of pairs in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,30 @@ class Wording:
             dice,
         )
         self.sided = str(layout["sided"])
-        self.main = self._main_side()
+        self.main = main_side(story, anatomy, data["sides"])
+        self._regions = frozenset(range(anatomy.n_regions))
 
-    def line(self, one: Statement) -> Line:
-        """A statement as a sentence."""
+    def lines(self, told: Sequence[Statement]) -> list[Line]:
+        """Statements as sentences; two about the same regions may share one."""
+        left, lines = list(told), []
+        while left:
+            one = left.pop(0)
+            line = self._line(one, self._where(one))
+            near = [other for other in left if _same_place(one, other)]
+            if near and one.rows <= self._regions and self.dice.chance(_SHARED):
+                left.remove(near[0])
+                layout = self.words.tables["layout"]
+                more = self._line(near[0], Phrase(self.dice.pick(layout["same"])))
+                text = (
+                    more.text if more.text[1:2].isupper() else more.text[:1].lower() + more.text[1:]
+                )
+                types = tuple(sorted({*line.types, *more.types}))
+                line = replace(line, text=line.text + str(layout["also"]) + text, types=types)
+            lines.append(line)
+        return lines
+
+    def _line(self, one: Statement, phrase: Phrase) -> Line:
         types = tuple(self.anatomy.type_names[c] for c in one.columns)
-        phrase = self._where(one)
         slots = self._slots(one, phrase)
         kind, how = one.flaw or (None, "")
         if how == "no density":
@@ -184,17 +203,6 @@ class Wording:
             return Spot("space", spaces["sided"], side)
         return Spot("space", spaces["midline"])
 
-    def _main_side(self) -> str | None:
-        """The side with more disease; None where there is none."""
-        keys, regions = self.data["sides"], self.anatomy.regions
-        score = 0.0
-        for finding in self.story.findings:
-            for row in {row for row, _ in finding.cells if row < len(regions)}:
-                side = regions[row].side
-                score += finding.size_mm * ((side == keys["positive"]) - (side == keys["negative"]))
-        score = score or -self.story.midline_shift_mm
-        return keys["positive" if score > 0 else "negative"] if score else None
-
     def _common(self) -> dict[str, str | Callable[[], str]]:
         dice = self.dice
         sided = self.sided.format(side=self.sides[self.main]) if self.main else ""
@@ -245,3 +253,9 @@ class Wording:
         ):
             return ""
         return self.say(self.dice.pick(self.words.age[one.acuity]))
+
+
+def _same_place(one: Statement, other: Statement) -> bool:
+    """Whether two statements, both without flaw, say different types of the same regions."""
+    unflawed = one.flaw is None and other.flaw is None
+    return unflawed and one.rows == other.rows and one.columns != other.columns
