@@ -22,7 +22,7 @@ from scipy import ndimage
 from crossdl.anatomy import load_anatomy
 from crossdl.catalog import default_catalog
 from crossdl.figures import save_figure
-from crossdl.geometry import canonical, largest_piece
+from crossdl.geometry import largest_piece
 from crossdl.io.volumes import read_volume
 from crossdl.preprocessing import preprocess
 from crossdl.types import Volume
@@ -30,7 +30,8 @@ from crossdl.types import Volume
 SHAPE = (40, 160, 160)
 LEVELS = {"skull base": (0.18, 0.36), "ventricles": (0.52, 0.68), "vertex": (0.78, 0.92)}
 SLICES = (0.06, 0.2, 0.32, 0.44, 0.58, 0.72, 0.86)
-BINS = np.arange(-20.0, 101.0)
+BINS = np.linspace(-10.0, 80.0, 65)
+COUNT = 42
 
 
 def phantoms(count: int) -> Iterator[Volume]:
@@ -52,44 +53,39 @@ def real_scans(data: Path) -> Iterator[Volume]:
         yield read_volume(series)
 
 
-def brain_mask(hu: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
-    """Largest piece of soft tissue within bone, the same way for every scan, ``(D, H, W)``."""
-    radius = max(1, round(3.0 / spacing[1]))
+def brain_mask(image: np.ndarray) -> np.ndarray:
+    """Largest piece of soft tissue that bone encloses in its slice, the same for every scan."""
+    radius = 3
     disk = np.hypot(*np.ogrid[-radius : radius + 1, -radius : radius + 1])[None] <= radius
-    soft = (hu > -10.0) & (hu < 80.0)
-    core = ndimage.binary_erosion(soft, disk)
-    piece = largest_piece(core)
-    return ndimage.binary_dilation(piece, disk) & soft
+    bone = ndimage.binary_closing(image == 255, disk)
+    enclosed = np.stack([ndimage.binary_fill_holes(slice_) for slice_ in bone]) & (image < 255)
+    core = largest_piece(ndimage.binary_erosion(enclosed & (image > 0), disk))
+    return ndimage.binary_dilation(core, disk) & enclosed & (image > 0)
 
 
-def densities(volumes: Sequence[Volume]) -> dict[str, np.ndarray]:
+def densities(images: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     """Mean share of each HU bin in the brain, by level: every scan counts the same."""
+    window = load_anatomy("head_ct").window
     shares: dict[str, list[np.ndarray]] = {name: [] for name in LEVELS}
-    for volume in volumes:
-        hu, grid = canonical(volume.array, volume.grid)
-        mask = brain_mask(hu, grid.spacing)
+    for image in images:
+        mask = brain_mask(image)
         inside = np.flatnonzero(mask.any(axis=(1, 2)))
         low, count = inside[0], len(inside)
         for name, (start, stop) in LEVELS.items():
             part = slice(low + round(start * count), low + round(stop * count))
-            values = hu[part][mask[part]]
-            values = values + np.random.default_rng(0).uniform(-0.5, 0.5, values.shape)
+            values = image[part][mask[part]] / 255.0 * window.width + window.low
             share, _ = np.histogram(values, BINS)
             shares[name].append(share / max(share.sum(), 1))
     return {name: np.mean(rows, axis=0) for name, rows in shares.items()}
 
 
-def sheet(volumes: Sequence[Volume], titles: Sequence[str], path: Path, columns: int = 2) -> None:
-    """A row of slices per scan, in the window of the network's input."""
-    anatomy = load_anatomy("head_ct")
-    rows = []
-    for volume in volumes:
-        image = preprocess(volume, anatomy, SHAPE).image
-        rows.append(np.hstack([image[round(f * (SHAPE[0] - 1))] for f in SLICES]))
-    lines = -(-len(rows) // columns)
-    figure = Figure(figsize=(columns * len(SLICES), lines), dpi=110)
+def sheet(images: Sequence[np.ndarray], titles: Sequence[str], path: Path) -> None:
+    """A row of slices per prepared scan, two scans a line."""
+    rows = [np.hstack([image[round(f * (SHAPE[0] - 1))] for f in SLICES]) for image in images]
+    lines = -(-len(rows) // 2)
+    figure = Figure(figsize=(2 * len(SLICES), lines))
     FigureCanvasAgg(figure)
-    grid = figure.subplots(lines, columns, squeeze=False, gridspec_kw={"wspace": 0.01, "hspace": 0})
+    grid = figure.subplots(lines, 2, squeeze=False, gridspec_kw={"wspace": 0.01, "hspace": 0})
     figure.subplots_adjust(0, 0, 1, 1)
     for axes in grid.ravel():
         axes.axis("off")
@@ -99,42 +95,46 @@ def sheet(volumes: Sequence[Volume], titles: Sequence[str], path: Path, columns:
     save_figure(figure, path)
 
 
-def curves(real: Sequence[Volume], drawn: Sequence[Volume], path: Path) -> None:
+def curves(real: Sequence[np.ndarray], drawn: Sequence[np.ndarray], path: Path) -> None:
     """Densities inside the brain, real and phantom overlaid, at three levels."""
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
-    kinds = (("real (CT-ICH v1.0.0, Hssayeni 2019, CC BY 4.0)", real), ("phantom", drawn))
+    panels = figure.subplots(1, len(LEVELS), sharey=True)
     middles = (BINS[:-1] + BINS[1:]) / 2
-    for label, volumes in kinds:
-        if not hasattr(figure, "panels"):
-            figure.panels = figure.subplots(1, len(LEVELS), sharey=True)
-        for axes, (name, share) in zip(figure.panels, densities(volumes).items(), strict=True):
+    kinds = (("real (CT-ICH v1.0.0, Hssayeni 2019, CC BY 4.0)", real), ("phantom", drawn))
+    for label, images in kinds:
+        for axes, (name, share) in zip(panels, densities(images).items(), strict=True):
             axes.plot(middles, share, label=label)
             axes.set_title(name, fontsize=10)
             axes.set_xlabel("HU")
-            peak = middles[share.argmax()]
-            spread = np.sqrt((share * (middles - (share * middles).sum()) ** 2).sum())
-            print(f"{label:50s} {name:12s} peak {peak:5.1f} sd {spread:5.2f}")
-    figure.panels[0].set_ylabel("share of the brain's voxels")
-    figure.panels[0].legend(fontsize=7)
+            mean = (share * middles).sum()
+            spread = np.sqrt((share * (middles - mean) ** 2).sum())
+            print(f"{label[:8]:8s} {name:12s} mean {mean:5.1f} sd {spread:5.2f}")
+    panels[0].set_ylabel("share of the brain's voxels")
+    panels[0].legend(fontsize=7)
     save_figure(figure, path)
 
 
 def main(out: Path) -> None:
     """Writes the pictures."""
     docs = Path(__file__).parent
-    drawn = list(phantoms(42))
-    names = [f"phantom {n}" for n in range(1, 43)]
-    sheet(drawn, names, docs / "contact_sheet.png", columns=2)
+    anatomy = load_anatomy("head_ct")
+    drawn = [preprocess(v, anatomy, SHAPE).image for v in phantoms(COUNT)]
+    names = [f"phantom {n}" for n in range(1, COUNT + 1)]
+    sheet(drawn, names, docs / "contact_sheet.png")
     data = Path(os.environ.get("CROSSDL_DATA", docs.parent.parent / "shared" / "data"))
-    real = list(real_scans(data))
+    real = [preprocess(v, anatomy, SHAPE).image for v in real_scans(data)]
     if not real:
         sys.exit(f"{data}: no real scans there; only docs/contact_sheet.png was drawn")
-    curves(real, drawn, docs / "hu_histograms.png")
+    curves([*real], drawn, docs / "hu_histograms.png")
     out.mkdir(parents=True, exist_ok=True)
-    pairs = [item for pair in zip(real, drawn, strict=True) for item in pair]
-    titles = [t for n in range(1, 43) for t in (f"real {n}", f"phantom {n}")]
-    sheet(pairs, titles, out / "mixed_sheet.png", columns=2)
+    both = [
+        (f"{k} {n}", image)
+        for k, images in (("real", real), ("phantom", drawn))
+        for n, image in enumerate(images, 1)
+    ]
+    both.sort(key=lambda item: (int(item[0].split()[1]), item[0] < "r"))
+    sheet([image for _, image in both], [title for title, _ in both], out / "mixed_sheet.png")
 
 
 if __name__ == "__main__":

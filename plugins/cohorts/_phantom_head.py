@@ -178,12 +178,12 @@ def make_body(rng: np.random.Generator, strength: float, atrophy: float = 0.5) -
         atrophy: 0 for narrow, 1 for wide ventricles on average.
     """
     order = np.stack(np.meshgrid(*[np.arange(_MODES)] * 3, indexing="ij")).sum(axis=0)
-    spread = np.where(order == 0, 0.0, 3.0 / (1.0 + order))
+    spread = np.where(order == 0, 0.0, 4.0 / (1.0 + order) ** 1.4)
     modes = rng.standard_normal((3, _MODES, _MODES, _MODES)) * spread * strength
     counts = [int(2 * _REACH_MM / _FINE_MM) + 4] * 3
     fine = rng.standard_normal((3, *counts), dtype=np.float32) * np.float32(1.6 * strength)
     size = rng.normal(1.0, 0.03 * strength) * rng.normal(1.0, 0.025 * strength, 3)
-    swell = float(np.clip(0.55 * (atrophy - 0.4) + rng.normal(0.0, 0.12), -0.3, 0.5))
+    swell = float(np.clip(0.6 * (atrophy - 0.3) + rng.normal(0.0, 0.12), -0.3, 0.55))
     middle = rng.normal(0.0, [3.0, 6.0, 4.0]).astype(np.float32)
     return Body(1.0 / size.clip(0.8, 1.2), modes.astype(np.float32), fine, swell, middle)
 
@@ -196,6 +196,7 @@ def make_pose(
     slices: tuple[int, int],
     body: Body,
     turn_degrees: tuple[float, float, float] = (6.0, 2.5, 3.0),
+    pitch_degrees: float = 0.0,
     shear: float = 0.0,
 ) -> Pose:
     """Draws position and coverage: from below the skull base to above the vertex.
@@ -208,12 +209,14 @@ def make_pose(
         slices: Fewest and most slices.
         body: Shape of the patient.
         turn_degrees: Spread of pitch, roll and yaw.
+        pitch_degrees: Usual pitch.
         shear: Tangent of the gantry tilt of a scan whose slices were stacked upright.
     """
     from scipy.spatial.transform import Rotation
 
     heavy = np.sqrt(4.0 / rng.chisquare(4.0))  # a few patients lie far off
-    angles = np.deg2rad((rng.normal(0.0, turn_degrees) * heavy).clip(-28.0, 28.0))
+    angles = rng.normal(0.0, turn_degrees) * heavy + np.array([pitch_degrees, 0.0, 0.0])
+    angles = np.deg2rad(angles.clip(-28.0, 28.0))
     bottom = rng.uniform(-115.0, -68.0)  # mm below the middle
     top = 88.0 / body.scale[2] + rng.uniform(-8.0, 8.0)
     count = int(np.clip(round((top - bottom) / thickness_mm), *slices))

@@ -89,6 +89,7 @@ def render(
         config.slices,
         body,
         ranges.turn_degrees,
+        ranges.pitch_degrees,
         float(scan.uniform(-_SHEAR, _SHEAR)) if sheared else 0.0,
     )
     thin = ranges.collimation

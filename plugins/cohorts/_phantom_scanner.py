@@ -98,7 +98,7 @@ def _artefact(
     forward = _projector(n)
     sums = forward @ np.ascontiguousarray(bone.reshape(count, n * n).T)  # (views * bins, D)
     sums *= np.float32(pixel_cm)
-    error = np.float32(-0.008 * how.hardening) * sums * sums
+    error = np.float32(-0.012 * how.hardening) * sums * sums
     starved = np.float32(0.02 * how.streaks) * np.expm1(0.33 * sums.clip(0.0, 14.0))
     error += starved * rng.standard_normal(sums.shape, dtype=np.float32)
     error = _ramp(error.reshape(_VIEWS, -1, count)).reshape(sums.shape)
