@@ -112,7 +112,7 @@ def make_volumes(
         task = bar.add_task("preparing scans", total=len(jobs), completed=len(outcomes))
         for name, result in _run([job for job, _ in pending.values()], workers, timeout_s):
             job, key = pending[name]
-            outcome = _without_identity(result, job)
+            outcome = without_identity(result, job)
             if outcome.problem is None:
                 facts = dict(outcome.facts)
                 facts["source_digest"] = pseudonyms.digest(facts.pop("content").encode())
@@ -206,7 +206,7 @@ def _content(path: Path) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()
 
 
-def _without_identity(outcome: Outcome, job: Job) -> Outcome:
+def without_identity(outcome: Outcome, job: Job) -> Outcome:
     """Withholds a sentence that holds an identifier or a file's name of the scan.
 
     Messages are made without them; this is the second lock.

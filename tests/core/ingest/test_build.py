@@ -205,3 +205,17 @@ def test_cohort_json_says_what_is_there(built: SimpleNamespace) -> None:
 
 def built_files(built: SimpleNamespace) -> list[Path]:
     return [p for p in (built.out.parent / "dicom").rglob("*") if p.is_file()]
+
+
+@pytest.mark.slow
+def test_a_scan_that_takes_too_long_is_tried_again(
+    hospital: SimpleNamespace, built: SimpleNamespace, contents: Contents, tmp_path: Path
+) -> None:
+    out = tmp_path / "cohort"
+    done = hospital.build(out, timeout_s=0.01)
+    assert done.counts["scans"] == 0
+    failed = {drop.reason for drop in done.drops if drop.step == "volume" and drop.what == "pair"}
+    assert failed == {"took_too_long"}
+    assert not list(out.glob("volumes/*/*"))
+    hospital.build(out)
+    assert contents(out) == contents(built.out)

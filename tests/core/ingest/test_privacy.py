@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -73,8 +74,10 @@ def test_text_is_kept_only_on_request(
     rules = tmp_path / "rules.toml"
     text = default_rules().replace("keep_findings = false", "keep_findings = true")
     rules.write_text(text, encoding="utf-8")
-    hospital.build(tmp_path / "cohort", rules_file=rules)
-    kept = pd.read_parquet(tmp_path / "cohort" / "reports.parquet")
+    out = tmp_path / "cohort"
+    shutil.copytree(built.out, out)
+    hospital.build(out, rules_file=rules)
+    kept = pd.read_parquet(out / "reports.parquet")
     assert kept["findings"].str.contains("高密度").sum() == 1
     assert "impression" not in kept.columns
 
