@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -108,3 +109,17 @@ def test_more_patients_redo_nothing_and_move_nobody(
     after = {path: path.stat().st_mtime_ns for path in out.glob("volumes/*/*")}
     assert len(after) > len(before) and before.items() <= after.items()
     assert splits.items() <= {row["patient"]: row["split"] for row in table(out, "splits")}.items()
+
+
+@pytest.mark.slow
+def test_five_hundred_phantom_patients(tmp_path: Path) -> None:
+    """The proof of benchmarks/hospital.py: the planned flow, and the same after six kills."""
+    script = TESTS.parent / "benchmarks" / "hospital.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--out", str(tmp_path / "proof")],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("SIGKILL") >= 5
