@@ -6,7 +6,7 @@ import numpy as np
 
 from crossdl.plugins.cohorts._phantom_brush import Brush, Lesion
 from crossdl.plugins.cohorts._phantom_mass import Growth, Inward
-from crossdl.plugins.cohorts._phantom_terrain import Box, bounds, soft
+from crossdl.plugins.cohorts._phantom_voxels import Box, bounds, soft
 from crossdl.types import BoolArray, Float64Array, FloatArray
 
 _PAINTED = 0.5

@@ -6,7 +6,7 @@ import numpy as np
 
 from crossdl.plugins.cohorts._phantom_brush import Brush, Lesion
 from crossdl.plugins.cohorts._phantom_mass import Growth
-from crossdl.plugins.cohorts._phantom_terrain import soft
+from crossdl.plugins.cohorts._phantom_voxels import soft
 from crossdl.types import Float64Array, FloatArray
 
 _PAINTED = 0.74

@@ -11,7 +11,8 @@ import numpy as np
 
 from crossdl.plugins.cohorts._phantom_canvas import NO_TYPE, Canvas
 from crossdl.plugins.cohorts._phantom_findings import Acuity, Kind
-from crossdl.plugins.cohorts._phantom_terrain import Box, Terrain, soft
+from crossdl.plugins.cohorts._phantom_terrain import Terrain
+from crossdl.plugins.cohorts._phantom_voxels import Box, soft
 from crossdl.types import Float64Array, FloatArray
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from crossdl.anatomy import Anatomy
 from crossdl.plugins.cohorts._phantom_head import Space
 from crossdl.plugins.cohorts._phantom_mass import Push
-from crossdl.plugins.cohorts._phantom_terrain import Box, possible_voxels
+from crossdl.plugins.cohorts._phantom_voxels import Box, possible_voxels
 from crossdl.types import BoolArray, FloatArray, LabelArray
 
 NO_TYPE = 255

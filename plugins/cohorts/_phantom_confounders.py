@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from crossdl.plugins.cohorts._phantom_brush import Brush
-from crossdl.plugins.cohorts._phantom_terrain import Box, bounds, soft
+from crossdl.plugins.cohorts._phantom_voxels import Box, bounds, soft
 from crossdl.types import BoolArray, Float64Array
 
 _BONE_HU = 200.0

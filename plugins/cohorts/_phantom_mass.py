@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -120,9 +120,7 @@ def midline_shift(terrain: Terrain, moved: FloatArray) -> float:
     return float(middle.mean())
 
 
-def displaced(
-    terrain: Terrain, moved: FloatArray, arrays: Sequence[npt.NDArray[np.generic]]
-) -> None:
+def displaced(terrain: Terrain, moved: FloatArray, arrays: Sequence[npt.NDArray[Any]]) -> None:
     """Moves arrays in place: floating point ones linearly, whole ones by the nearest voxel.
 
     Args:

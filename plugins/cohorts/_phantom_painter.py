@@ -30,7 +30,8 @@ from crossdl.plugins.cohorts._phantom_confounders import DRAWN
 from crossdl.plugins.cohorts._phantom_head import Space
 from crossdl.plugins.cohorts._phantom_mass import displaced, displacement, midline_shift
 from crossdl.plugins.cohorts._phantom_plan import Plan, draw_plan, lesion_data
-from crossdl.plugins.cohorts._phantom_terrain import Terrain, in_box
+from crossdl.plugins.cohorts._phantom_terrain import Terrain
+from crossdl.plugins.cohorts._phantom_voxels import in_box
 from crossdl.types import FloatArray
 
 KINDS: Kinds = {
@@ -93,21 +94,37 @@ class Painter:
 
         Args:
             canvas: From :meth:`canvas`.
-            patient: Generator of what stays the same between a patient's scans: calcifications.
+            patient: Generator of what stays the same between a patient's scans, such as
+                calcifications.
             scan: Generator of everything else.
             recipe: Rates and widths.
         """
-        plan = draw_plan(self.lesion_data, recipe.positive_rate, scan)
-        self.paint(canvas, plan, scan, recipe.lesion_contrast)
+        plan = draw_plan(self.lesion_data, recipe.positive_rate, scan, patient)
+        self.paint(canvas, plan, scan, recipe.lesion_contrast, patient)
         return plan
 
     def paint(
-        self, canvas: Canvas, plan: Plan, rng: np.random.Generator, widen: float = 1.0
+        self,
+        canvas: Canvas,
+        plan: Plan,
+        rng: np.random.Generator,
+        widen: float = 1.0,
+        patient: np.random.Generator | None = None,
     ) -> None:
-        """Paints a plan and carries out its mass effect."""
-        aside = Brush(self.terrain, canvas, -1, 1.0, rng)
+        """Paints a plan and carries out its mass effect.
+
+        Args:
+            canvas: From :meth:`canvas`.
+            plan: What to paint.
+            rng: Generator of this scan.
+            widen: Widening of every range of lesion densities; 1 leaves them.
+            patient: Generator of what stays the same between a patient's scans; None takes
+                ``rng``.
+        """
+        lasting = self.lesion_data["lasting"]
         for name in plan.confounders:
-            DRAWN[name](aside)
+            source = patient if patient is not None and name in lasting else rng
+            DRAWN[name](Brush(self.terrain, canvas, -1, 1.0, source))
         for number, lesion in enumerate(plan.lesions):
             KINDS[lesion.kind](Brush(self.terrain, canvas, number, widen, rng), lesion)
         if canvas.pushes:

@@ -40,7 +40,10 @@ def lesion_data() -> dict[str, Any]:
 
 
 def draw_plan(
-    data: Mapping[str, Any], positive_rate: float | None, rng: np.random.Generator
+    data: Mapping[str, Any],
+    positive_rate: float | None,
+    rng: np.random.Generator,
+    patient: np.random.Generator | None = None,
 ) -> Plan:
     """Draws scenes, their lesions, and confounders.
 
@@ -49,6 +52,7 @@ def draw_plan(
         positive_rate: Share of scans with lesions; the scenes keep their proportions. None is
             natural prevalence.
         rng: Of this scan.
+        patient: Of what stays the same between a patient's scans; None takes ``rng``.
     """
     scenes = data["scenes"]
     rates = np.array([scene["rate"] for scene in scenes])
@@ -69,7 +73,10 @@ def draw_plan(
         name: max(pair[int(bool(lesions))], extra.get(name, 0.0))
         for name, pair in data["confounders"].items()
     }
-    confounders = tuple(name for name, share in shares.items() if rng.random() < share)
+    lasting = {name: patient or rng for name in data["lasting"]}
+    confounders = tuple(
+        name for name, share in shares.items() if lasting.get(name, rng).random() < share
+    )
     return Plan(tuple(lesions), confounders)
 
 

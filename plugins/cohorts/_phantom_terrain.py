@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from crossdl.anatomy import Anatomy
 from crossdl.plugins.cohorts._phantom_head import Space
+from crossdl.plugins.cohorts._phantom_voxels import Box, distance_to, in_box
 from crossdl.types import BoolArray, Float64Array, FloatArray, LabelArray
 
-Box = tuple[slice, ...]
 Indices = npt.NDArray[np.int64]
 
 COARSE = 2
@@ -54,7 +54,7 @@ class Terrain:
     @cached_property
     def ventricle_distance(self) -> FloatArray:
         """Distance to the lateral ventricles, mm."""
-        return _distance(~(self.ventricle & (self.space.fluid > 0.4)), self.spacing)
+        return distance_to(~(self.ventricle & (self.space.fluid > 0.4)), self.spacing)
 
     @cached_property
     def cavity(self) -> FloatArray:
@@ -64,17 +64,17 @@ class Terrain:
     @cached_property
     def outside(self) -> FloatArray:
         """Distance to the cavity of the skull, mm; 0 inside."""
-        return _distance(~self.space.model.inside, self.spacing)
+        return distance_to(~self.space.model.inside, self.spacing)
 
     @cached_property
     def above_skin(self) -> FloatArray:
         """Distance to the skin, mm; 0 in the head."""
-        return _distance(self.space.model.hu < -500.0, self.spacing)
+        return distance_to(self.space.model.hu < -500.0, self.spacing)
 
     @cached_property
     def tentorium(self) -> FloatArray:
         """Distance to what lies below the tentorium, mm; 0 there."""
-        return _distance(~self.space.infratentorial, self.spacing)
+        return distance_to(~self.space.infratentorial, self.spacing)
 
     @cached_property
     def sulcal(self) -> FloatArray:
@@ -249,32 +249,3 @@ class Terrain:
             for b, at in zip(box, start, strict=True)
         ]
         return np.asarray(self._noises[scale_mm][np.ix_(*index)], dtype=np.float32)
-
-
-def bounds(mask: BoolArray) -> Box:
-    """The smallest box that holds a mask."""
-    along = [np.nonzero(mask.any(axis=tuple({0, 1, 2} - {k})))[0] for k in range(3)]
-    return tuple(slice(int(i[0]), int(i[-1]) + 1) for i in along)
-
-
-def in_box(place: Mapping[str, Sequence[float]], x: Any, y: Any, z: Any) -> Any:
-    """Whether MNI positions lie in the box of a place."""
-    (x0, y0, z0), (x1, y1, z1) = place["low"], place["high"]
-    return (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1) & (z >= z0) & (z <= z1)
-
-
-def soft(margin: Any, width_mm: float) -> FloatArray:
-    """0 outside to 1 inside, over ``width_mm`` around a margin of 0."""
-    return np.asarray((margin / width_mm + 0.5).clip(0.0, 1.0), dtype=np.float32)
-
-
-def possible_voxels(anatomy: Anatomy, labels: LabelArray, type_index: int) -> BoolArray:
-    """Where the anatomy lets a type occur: everywhere but in regions of impossible cells."""
-    table = np.concatenate([[True], anatomy.possible[:, type_index]])
-    return np.asarray(table[labels], dtype=np.bool_)
-
-
-def _distance(mask: BoolArray, spacing: Float64Array) -> FloatArray:
-    from scipy import ndimage
-
-    return np.asarray(ndimage.distance_transform_edt(mask, sampling=spacing), dtype=np.float32)

@@ -10,7 +10,7 @@ from crossdl.anatomy import Anatomy
 from crossdl.plugins.cohorts._phantom_brush import Lesion
 from crossdl.plugins.cohorts._phantom_canvas import Canvas
 from crossdl.plugins.cohorts._phantom_findings import Finding
-from crossdl.plugins.cohorts._phantom_terrain import bounds, possible_voxels
+from crossdl.plugins.cohorts._phantom_voxels import bounds, possible_voxels
 from crossdl.types import BoolArray, FloatArray, Grid, LabelArray
 
 SMALLEST_ML = 0.15

@@ -216,3 +216,18 @@ def test_wider_densities_stay_within_their_limits(painter: Painter) -> None:
         assert low <= usual.hu("fresh_blood") <= high
     drawn = [wide.hu("fresh_blood") for _ in range(50)]
     assert min(drawn) < low and max(drawn) > high and min(drawn) >= 0.0
+
+
+def test_a_patients_scans_share_what_lasts(painter: Painter) -> None:
+    """Calcifications stay where they are; what else a scan shows is its own."""
+    data = painter.lesion_data
+    kept = []
+    for scan in (1, 2):
+        patient = np.random.default_rng(3)
+        plan = draw_plan(data, 0.0, np.random.default_rng(scan), patient)
+        lasting = Plan((), tuple(c for c in plan.confounders if c in data["lasting"]))
+        canvas = painter.canvas(painter.space.model.hu.copy())
+        painter.paint(canvas, lasting, np.random.default_rng(scan), 1.0, patient)
+        kept.append((lasting, canvas.hu))
+    assert kept[0][0] == kept[1][0] and kept[0][0].confounders
+    assert np.array_equal(kept[0][1], kept[1][1])
