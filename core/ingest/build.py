@@ -18,9 +18,10 @@ from crossdl.errors import ConfigError
 from crossdl.ingest.database import Database
 from crossdl.ingest.folder import opened
 from crossdl.ingest.headers import capped_age, plain
-from crossdl.ingest.index import index_files
+from crossdl.ingest.index import check_folder, index_files
 from crossdl.ingest.pseudonyms import Pseudonyms, load_pseudonyms
 from crossdl.ingest.publish import Published, State, publish
+from crossdl.ingest.reports import check_table
 from crossdl.ingest.rules import Rules, load_rules
 from crossdl.ingest.selection import Selection, select
 from crossdl.ingest.series import slices_of
@@ -68,6 +69,8 @@ def build_cohort(
     """
     rules, text = load_rules(rules_file)
     anatomy = rules.load_anatomy()
+    check_folder(dicom)
+    check_table(reports)
     count = workers or os.cpu_count() or 1
     with opened(out, create=True) as database:
         _check_same_split(database, rules, out)

@@ -44,8 +44,7 @@ def index_files(root: Path, database: Database, *, skip: Path, workers: int) -> 
     Raises:
         InputError: ``root`` is no folder, or a folder below it cannot be listed.
     """
-    if not root.is_dir():
-        raise InputError(f"--dicom {root}: is no folder; give the folder of the DICOM files")
+    check_folder(root)
     sweep, read = database.sweep(), 0
     with progress_bar() as bar, _Readers(root, workers) as readers:
         task = bar.add_task("reading headers", total=None)
@@ -71,6 +70,16 @@ def index_files(root: Path, database: Database, *, skip: Path, workers: int) -> 
         bar.update(task, total=bar.tasks[0].completed)
     database.forget_unseen(sweep)
     return read
+
+
+def check_folder(root: Path) -> None:
+    """Refuses what is no folder.
+
+    Raises:
+        InputError: It is none.
+    """
+    if not root.is_dir():
+        raise InputError(f"--dicom {root}: is no folder; give the folder of the DICOM files")
 
 
 def walk(root: Path, skip: Path) -> Iterator[Entry]:

@@ -70,6 +70,21 @@ def read_reports(path: Path, given: Rules) -> Iterator[Report]:
         yield report
 
 
+def check_table(path: Path) -> None:
+    """Refuses a file that is missing or of an unknown kind, without reading it.
+
+    Raises:
+        InputError: It is.
+    """
+    if not path.is_file():
+        raise InputError(f"--reports {path}: no such file; give a table ({', '.join(ENDINGS)})")
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise InputError(
+            f"{path.name}: ending {ending or '(none)'} is not known; give {', '.join(ENDINGS)}"
+        )
+
+
 def parse_time(value: Any, formats: Sequence[str]) -> datetime | None:
     """A moment without time zone, or None for what is none.
 
@@ -153,13 +168,8 @@ def _columns(path: Path, found: Sequence[str], rules: ReportRules) -> dict[Colum
 
 
 def _rows(path: Path, rules: ReportRules) -> Iterator[Row]:
-    if not path.is_file():
-        raise InputError(f"--reports {path}: no such file; give a table ({', '.join(ENDINGS)})")
+    check_table(path)
     ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise InputError(
-            f"{path.name}: ending {ending or '(none)'} is not known; give {', '.join(ENDINGS)}"
-        )
     if ending == ".xlsx":
         yield from _xlsx(path)
         return
