@@ -100,7 +100,9 @@ def draw_head(
 
     fluid = fluid_fraction(sources, cavity, z, spacing_mm)
     dura, blood = membranes(shapes, cavity, outer, below, stem, data)
-    brain = brain_hu(fluid, white_share(sources), dura, blood, hu)
+    deep = ((-outer - 18.0) / 12.0).clip(0.0, 1.0)
+    shown = (0.5 + 1.5 * (fluid - 0.6 + 0.22 * deep)).clip(0.0, 1.0)
+    brain = brain_hu(shown, white_share(sources), dura, blood, hu)
     result += (1.0 - free) * (brain - result)
     return Head(
         np.asarray(result, dtype=np.float32),

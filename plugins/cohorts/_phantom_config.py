@@ -32,18 +32,23 @@ class HeadRanges(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    deformation: float = Field(1.0, ge=0, le=2, description="strength of the individual shape")
-    atrophy: Range = Field((0.0, 1.0), description="0: tight young brain, 1: wide sulci")
-    grey_hu: Range = Field((34.5, 40.5), description="density of grey matter, HU")
-    contrast_hu: Range = Field((5.0, 10.5), description="grey matter minus white matter, HU")
-    fluid_hu: Range = Field((4.0, 12.0), description="density of cerebrospinal fluid, HU")
-    blood_hu: Range = Field((46.0, 66.0), description="density of venous sinuses, HU")
-    unevenness_hu: Range = Field(
-        (0.2, 0.7), description="slow variation of density over the brain, standard deviation, HU"
+    deformation: float = Field(
+        default=1.0, ge=0, le=2, description="strength of the individual shape"
     )
-    skull: Range = Field((0.7, 1.4), description="thickness of the skull, 1 is usual")
-    bone: Range = Field((0.8, 1.2), description="density of bone, 1 is usual")
-    scalp: Range = Field((0.6, 1.5), description="thickness of the scalp, 1 is usual")
+    atrophy: Range = Field(default=(0.0, 1.0), description="0: tight young brain, 1: wide sulci")
+    grey_hu: Range = Field(default=(33.5, 41.5), description="density of grey matter, HU")
+    contrast_hu: Range = Field(
+        default=(5.0, 10.5), description="grey matter minus white matter, HU"
+    )
+    fluid_hu: Range = Field(default=(4.0, 12.0), description="density of cerebrospinal fluid, HU")
+    blood_hu: Range = Field(default=(46.0, 66.0), description="density of venous sinuses, HU")
+    unevenness_hu: Range = Field(
+        default=(0.2, 0.7),
+        description="slow variation of density over the brain, standard deviation, HU",
+    )
+    skull: Range = Field(default=(0.7, 1.4), description="thickness of the skull, 1 is usual")
+    bone: Range = Field(default=(0.8, 1.2), description="density of bone, 1 is usual")
+    scalp: Range = Field(default=(0.6, 1.5), description="thickness of the scalp, 1 is usual")
 
     @model_validator(mode="after")
     def _ordered(self) -> HeadRanges:
@@ -56,24 +61,32 @@ class ScannerRanges(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    blur_mm: Range = Field((0.3, 0.7), description="point spread in the slice, sd, mm")
-    edge: Range = Field((0.0, 0.8), description="overshoot of the kernel at edges")
-    grain_mm: Range = Field((0.5, 1.3), description="size of the noise's grain, sd, mm")
-    hardening: Range = Field((0.3, 1.6), description="beam hardening left over, 1 is usual")
-    streaks: Range = Field((0.2, 1.5), description="streaks from dense bone, 1 is usual")
-    collimation: int = Field(3, ge=1, le=8, description="thin slices averaged into one")
+    blur_mm: Range = Field(default=(0.3, 0.7), description="point spread in the slice, sd, mm")
+    edge: Range = Field(default=(0.0, 0.8), description="overshoot of the kernel at edges")
+    grain_mm: Range = Field(default=(0.5, 1.3), description="size of the noise's grain, sd, mm")
+    hardening: Range = Field(default=(0.3, 1.6), description="beam hardening left over, 1 is usual")
+    streaks: Range = Field(default=(0.2, 1.5), description="streaks from dense bone, 1 is usual")
+    collimation: int = Field(default=3, ge=1, le=8, description="thin slices averaged into one")
     turn_degrees: tuple[float, float, float] = Field(
-        (7.0, 3.5, 5.0), description="spread of the head's pitch, roll and yaw"
+        default=(7.0, 3.5, 5.0), description="spread of the head's pitch, roll and yaw"
     )
     pitch_degrees: float = Field(
-        9.0, ge=-30, le=30, description="usual pitch: the front of a slice lies so much lower"
+        default=9.0,
+        ge=-30,
+        le=30,
+        description="usual pitch: the front of a slice lies so much lower",
     )
     sheared_rate: float = Field(
-        0.1, ge=0, le=1, description="share of tilted scans whose slices were stacked upright"
+        default=0.1,
+        ge=0,
+        le=1,
+        description="share of tilted scans whose slices were stacked upright",
     )
-    motion_rate: float = Field(0.06, ge=0, le=1, description="share of scans with motion")
-    holder_rate: float = Field(0.8, ge=0, le=1, description="share of scans that show the holder")
-    tube_rate: float = Field(0.12, ge=0, le=1, description="share of scans with tubes")
+    motion_rate: float = Field(default=0.06, ge=0, le=1, description="share of scans with motion")
+    holder_rate: float = Field(
+        default=0.8, ge=0, le=1, description="share of scans that show the holder"
+    )
+    tube_rate: float = Field(default=0.12, ge=0, le=1, description="share of scans with tubes")
 
     @model_validator(mode="after")
     def _ordered(self) -> ScannerRanges:
@@ -98,7 +111,7 @@ class PhantomConfig(ComponentConfig):
     lesion_contrast: float = Field(
         1.0, ge=0, le=3, description="widening of the ranges of lesion densities"
     )
-    noise_hu: Range = Field((1.5, 4.5), description="standard deviation of noise, HU")
+    noise_hu: Range = Field((1.5, 5.0), description="standard deviation of noise, HU")
     model_mm: float = Field(1.5, ge=1.0, le=4.0, description="voxel edge of the head model, mm")
     head: HeadRanges = Field(HeadRanges(), description="how much heads differ")
     scanner: ScannerRanges = Field(ScannerRanges(), description="how much scans differ")

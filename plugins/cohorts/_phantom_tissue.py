@@ -89,7 +89,7 @@ def normal_hu(space: Space, person: Person, rng: np.random.Generator) -> FloatAr
     fluid = model.fluid.ravel()[at]
     deep = space.deep_share
     centre = np.float32(0.95 - 0.65 * person.atrophy) + 0.12 * quick.ravel()[at]
-    centre += deep * (np.float32(0.5) - centre)
+    centre += deep * (np.float32(0.38) - centre)
     fluid = (np.float32(0.5) + np.float32(1.5) * (fluid - centre)).clip(0.0, 1.0)
     brain = brain_hu(fluid, space.white_share, model.dura.ravel()[at], model.blood.ravel()[at], hu)
     brain += np.float32(person.unevenness_hu) * (slow.ravel()[at] + 0.7 * quick.ravel()[at])

