@@ -75,7 +75,8 @@ def densities(images: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
             part = slice(low + round(start * count), low + round(stop * count))
             values = image[part][mask[part]] / 255.0 * window.width + window.low
             share, _ = np.histogram(values, BINS)
-            shares[name].append(share / max(share.sum(), 1))
+            if share.sum() > 500:  # some scans show no brain that bone encloses here
+                shares[name].append(share / share.sum())
     return {name: np.mean(rows, axis=0) for name, rows in shares.items()}
 
 
@@ -101,7 +102,10 @@ def curves(real: Sequence[np.ndarray], drawn: Sequence[np.ndarray], path: Path) 
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(LEVELS), sharey=True)
     middles = (BINS[:-1] + BINS[1:]) / 2
-    kinds = (("real (CT-ICH v1.0.0, Hssayeni 2019, CC BY 4.0)", real), ("phantom", drawn))
+    kinds = (
+        ("real (CT-ICH v1.0.0, Hssayeni 2019, CC BY 4.0; dcm_qa_ct, BSD-2)", real),
+        ("phantom", drawn),
+    )
     for label, images in kinds:
         for axes, (name, share) in zip(panels, densities(images).items(), strict=True):
             axes.plot(middles, share, label=label)
