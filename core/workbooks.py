@@ -12,7 +12,7 @@ from crossdl.errors import InputError
 
 Cells = tuple[Any, ...]
 _BLOCK = 1000  # rows read at a time
-_ROWS = 1_048_576  # that a sheet can have
+_EMPTY = 100_000  # rows in a row that may be empty
 _UNPACKED = 2**30  # bytes that a file may unpack to, whatever its size
 _RATIO = 200  # and how many times its size beyond that
 
@@ -64,9 +64,11 @@ def _rows(path: Path) -> Iterator[Cells]:
     try:
         sheet = book.worksheets[0]
         sheet.reset_dimensions()  # what the file says of its size may be wrong
-        for number, row in enumerate(sheet.iter_rows(values_only=True)):
-            if number >= _ROWS:
-                raise InputError(f"{path.name}: has rows beyond {_ROWS}, which no .xlsx file has")
+        empty = 0
+        for row in sheet.iter_rows(values_only=True):
+            empty = empty + 1 if all(cell is None for cell in row) else 0
+            if empty > _EMPTY:
+                raise InputError(f"{path.name}: has more than {_EMPTY} empty rows; remove them")
             yield row
     finally:
         book.close()
