@@ -352,6 +352,13 @@ class CohortSource(Component[ConfigT]):
     def fingerprint(self, record: ScanRecord) -> str:
         """A string that changes whenever the scan's voxels would; keys of cached stages."""
 
+    def silver(self, record: ScanRecord) -> SentenceLabels | None:
+        """Labels of the sentences of the Findings by the text alone, 0/1, or None if unknown.
+
+        The sentences are those that :func:`crossdl.reports.split_findings` finds.
+        """
+        return None
+
     def prepared(self, record: ScanRecord) -> Preprocessed | None:
         """The scan at the anatomy's shape as :func:`crossdl.preprocessing.preprocess` makes it.
 

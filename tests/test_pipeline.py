@@ -17,9 +17,14 @@ plugin_paths = ["plugins"]
 
 [compositions.tiny]
 extends = "demonstrator"
-cohort = { patients = { train = 6, valid = 2, test = 6 }, matrix = 64, field_of_view_mm = [230.0, 243.0], model_mm = 2.0 }
 segmenter = { kind = "slabs" }
 analyzer = { volume_shape = [16, 32, 32], levels = 3, base_filters = 2, epochs = 3 }
+
+[compositions.tiny.cohort]
+patients = { train = 6, valid = 2, test = 6 }
+matrix = 64
+field_of_view_mm = [230.0, 243.0]
+model_mm = 3.0
 """
 
 SLABS = '''

@@ -58,6 +58,24 @@ def labels_are_a_matrix(subject: Subject) -> None:
 
 
 @check("cohort")
+def silver_labels_fit_the_text(subject: Subject) -> None:
+    """Silver labels, where a cohort has them, are 0/1 and belong to the sentences of the text."""
+    from crossdl.reports import split_findings
+
+    cohort, anatomy = subject.build(), subject.anatomy
+    for record in _records(subject):
+        silver = cohort.silver(record)
+        if silver is not None:
+            expected = split_findings(record.findings or "", anatomy)
+            ensure(list(silver.sentences) == expected, f"{record.scan_id}: other sentences")
+            n = len(expected)
+            fits = silver.regions.shape == (n, anatomy.n_regions + 2)
+            ensure(fits and silver.types.shape == (n, anatomy.n_types), "silver of another shape")
+            both = np.concatenate([silver.regions.ravel(), silver.types.ravel()])
+            ensure(bool(np.isin(both, (0, 1)).all()), "silver is not 0 or 1")
+
+
+@check("cohort")
 def prepared_scans_fit(subject: Subject) -> None:
     """Prepared scans, where a cohort keeps them, are uint8 at the anatomy's shape."""
     cohort, anatomy = subject.build(), subject.anatomy

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from crossdl.config import ComponentConfig
+from crossdl.plugins.cohorts._phantom_report import ReportStyle
 
 Range = tuple[float, float]
 
@@ -116,9 +117,7 @@ class PhantomConfig(ComponentConfig):
     head: HeadRanges = Field(HeadRanges(), description="how much heads differ")
     scanner: ScannerRanges = Field(ScannerRanges(), description="how much scans differ")
     repeat_rate: float = Field(0.1, ge=0, le=1, description="share of patients scanned twice")
-    vague_rate: float = Field(
-        0.03, ge=0, le=1, description="chance that a sentence names only a hemisphere"
-    )
+    reports: ReportStyle = Field(ReportStyle(), description="how reports are written, and flaws")
 
     @model_validator(mode="after")
     def _ordered(self) -> PhantomConfig:

@@ -157,4 +157,4 @@ class Normal:
             return "".join(words)
         head = str(layout["absent_join"]).join(words[:-1])
         last = layout["absent_pair" if len(words) == 2 else "absent_last"]
-        return head + str(dice.pick(last)) + words[-1]
+        return str(head + dice.pick(last) + words[-1])

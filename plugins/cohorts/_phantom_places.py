@@ -115,7 +115,7 @@ class Writer:
         if side is None:
             return text
         if len(group) == 1 and chapter in _TELLING and dice.chance(0.05):
-            return text + self.tables["one"].format(side=self.sides[side])
+            return text + str(self.tables["one"]).format(side=self.sides[side])
         return self.side_word(side) + text
 
     def _with_articles(

@@ -34,20 +34,31 @@ class ReportStyle(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     error_rate: float = Field(
-        0.02, ge=0, le=1, description="share of findings told wrongly: other side, region or type"
+        default=0.02,
+        ge=0,
+        le=1,
+        description="share of findings told wrongly (side, region, type)",
     )
     silent_rate: float = Field(
-        0.02, ge=0, le=1, description="share of findings left out or told without their density"
+        default=0.02,
+        ge=0,
+        le=1,
+        description="share of findings left out or without their density",
     )
     vague_rate: float = Field(
-        0.03, ge=0, le=1, description="share of findings told with an unclear place"
+        default=0.03, ge=0, le=1, description="share of findings told with an unclear place"
     )
-    typo_rate: float = Field(0.02, ge=0, le=1, description="share of sentences with a typing error")
+    typo_rate: float = Field(
+        default=0.02, ge=0, le=1, description="share of sentences with a typing error"
+    )
     hedge_rate: float = Field(
-        0.25, ge=0, le=1, description="share of findings with a hedged diagnosis"
+        default=0.25, ge=0, le=1, description="share of findings with a hedged diagnosis"
     )
     template_rate: float = Field(
-        0.6, ge=0, le=1, description="share of normal sentences that are repeated word by word"
+        default=0.6,
+        ge=0,
+        le=1,
+        description="share of normal sentences repeated word by word",
     )
 
     @model_validator(mode="after")

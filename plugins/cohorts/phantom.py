@@ -12,31 +12,46 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from crossdl.cache import digest, location, stored
 from crossdl.files import write_json
 from crossdl.interfaces import CohortSource
 from crossdl.plugins.atlases._mni_model import HeadModel, head_model
 from crossdl.plugins.cohorts._phantom_config import PhantomConfig
+from crossdl.plugins.cohorts._phantom_findings import Story
 from crossdl.plugins.cohorts._phantom_head import Space
-from crossdl.plugins.cohorts._phantom_lesions import Seat
 from crossdl.plugins.cohorts._phantom_painter import Painter
 from crossdl.plugins.cohorts._phantom_plan import lesion_data
-from crossdl.plugins.cohorts._phantom_render import Rendered, render
-from crossdl.plugins.cohorts._phantom_text import write_findings
+from crossdl.plugins.cohorts._phantom_render import render
+from crossdl.plugins.cohorts._phantom_report import Report, write_report
 from crossdl.progress import track
-from crossdl.types import SPLITS, BoolArray, Grid, RegionMap, ScanRecord, Split, Volume
+from crossdl.types import (
+    SPLITS,
+    BoolArray,
+    Grid,
+    RegionMap,
+    ScanRecord,
+    SentenceLabels,
+    Split,
+    Volume,
+)
 
-VERSION = 4
+VERSION = 5
 """Raised whenever the code changes what a seed gives."""
+
+_STORY = TypeAdapter(Story)
+_NOT_OF_VOXELS = {"patients", "repeat_rate", "language", "reports"}
+"""Fields that say which scans there are and what is written of them."""
 
 
 class Phantom(CohortSource[PhantomConfig]):
     """CT-like heads of simulated patients with the four lesion types in known regions.
 
     Every scan is made from its own seed, so it depends on neither the number nor the order of
-    the others. Truth is measured on the voxels of the scan, and the report is written from it.
-    Rendered scans are kept in the cache.
+    the others. Truth is measured on the voxels of the scan, and the report is written from it:
+    gold is the truth, silver what the sentences of the report say. Rendered scans are kept in
+    the cache; the way reports are written does not change them.
     """
 
     def records(self) -> Sequence[ScanRecord]:
@@ -74,6 +89,15 @@ class Phantom(CohortSource[PhantomConfig]):
         folder = self._folder(self._plan_of(record))
         with np.load(folder / "truth.npz", allow_pickle=False) as file:
             return RegionMap(file["labels"], self._grid(folder))
+
+    def silver(self, record: ScanRecord) -> SentenceLabels:
+        """What the sentences of the Findings say, flaws included."""
+        said = self._report(self._plan_of(record)).sentences
+        return SentenceLabels(
+            tuple(sentence.text for sentence in said),
+            np.stack([sentence.regions for sentence in said]),
+            np.stack([sentence.types for sentence in said]),
+        )
 
     @cached_property
     def _plans(self) -> list[tuple[str, str, Split, int, int]]:
@@ -120,7 +144,7 @@ class Phantom(CohortSource[PhantomConfig]):
         return Painter(Space(self._model, below), self.anatomy, self._data)
 
     def _key(self, plan: tuple[str, str, Split, int, int]) -> dict[str, Any]:
-        config = self.config.model_dump(mode="json", exclude={"patients", "repeat_rate"})
+        config = self.config.model_dump(mode="json", exclude=_NOT_OF_VOXELS)
         return {
             "version": VERSION,
             "config": config,
@@ -152,38 +176,29 @@ class Phantom(CohortSource[PhantomConfig]):
             masks=np.packbits(scan.masks),
             shape=np.array(scan.masks.shape),
         )
-        findings = self._findings(scan, self._rng(split, index, 4, number))
         write_json(
             target / "scan.json",
             {
                 "affine": scan.grid.affine.tolist(),
                 "truth": scan.truth.astype(int).tolist(),
-                "findings": findings,
+                "story": _STORY.dump_python(scan.story, mode="json"),
             },
         )
 
-    def _findings(self, scan: Rendered, rng: np.random.Generator) -> str:
+    def _report(self, plan: tuple[str, str, Split, int, int]) -> Report:
+        facts = json.loads((self._folder(plan) / "scan.json").read_text(encoding="utf-8"))
+        rng = self._rng(plan[2], plan[3], 4, plan[4])
         language = self.config.language
         if language == "mixed":
             language = "zh" if rng.random() < 0.5 else "en"
-        names = self.anatomy.type_names
-        seats = {names[j]: Seat(place, side) for j, place, side in scan.story.other_places}
-        calcified = any(name.endswith("calcification") for name in scan.story.confounders)
-        return write_findings(
-            scan.truth,
-            seats,
-            calcified,
-            self.anatomy,
-            self._data,
-            language,
-            rng,
-            self.config.vague_rate,
-        )
+        truth = np.array(facts["truth"], dtype=np.float32)
+        story = _STORY.validate_python(facts["story"])
+        return write_report(story, truth, self.anatomy, language, rng, self.config.reports)
 
     def _record(self, plan: tuple[str, str, Split, int, int]) -> ScanRecord:
         facts = json.loads((self._folder(plan) / "scan.json").read_text(encoding="utf-8"))
         truth = np.array(facts["truth"], dtype=np.float32)
-        return ScanRecord(plan[0], plan[1], plan[2], facts["findings"], truth)
+        return ScanRecord(plan[0], plan[1], plan[2], self._report(plan).findings, truth)
 
     @staticmethod
     def _grid(folder: Path) -> Grid:
