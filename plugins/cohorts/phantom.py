@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from crossdl.cache import digest, location, stored
-from crossdl.files import write_json
 from crossdl.interfaces import CohortSource
 from crossdl.plugins.atlases._mni_model import HeadModel, head_model
 from crossdl.plugins.cohorts._phantom_config import PhantomConfig
-from crossdl.plugins.cohorts._phantom_findings import Story
 from crossdl.plugins.cohorts._phantom_head import Space
 from crossdl.plugins.cohorts._phantom_painter import Painter
 from crossdl.plugins.cohorts._phantom_plan import lesion_data
 from crossdl.plugins.cohorts._phantom_render import render
 from crossdl.plugins.cohorts._phantom_report import Report, write_report
+from crossdl.plugins.cohorts._phantom_store import StoredScan, write_scan
 from crossdl.progress import track
 from crossdl.types import (
     SPLITS,
     BoolArray,
-    Grid,
     RegionMap,
     ScanRecord,
     SentenceLabels,
@@ -37,12 +34,30 @@ from crossdl.types import (
     Volume,
 )
 
-VERSION = 5
+VERSION = 6
 """Raised whenever the code changes what a seed gives."""
 
-_STORY = TypeAdapter(Story)
 _NOT_OF_VOXELS = {"patients", "repeat_rate", "language", "reports"}
 """Fields that say which scans there are and what is written of them."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which scan it is.
+
+    Attributes:
+        scan_id: Its name.
+        patient_id: Whose it is.
+        split: Which split the patient is in.
+        index: Number of the patient within the split.
+        number: Number of the scan among the patient's.
+    """
+
+    scan_id: str
+    patient_id: str
+    split: Split
+    index: int
+    number: int
 
 
 class Phantom(CohortSource[PhantomConfig]):
@@ -57,7 +72,7 @@ class Phantom(CohortSource[PhantomConfig]):
     def records(self) -> Sequence[ScanRecord]:
         """All scans; those that are not in the cache are rendered, two at a time."""
         plans = self._plans
-        missing = [p for p in plans if not location("phantom", self._key(p)).is_dir()]
+        missing = [p for p in plans.values() if not location("phantom", self._key(p)).is_dir()]
         if missing:
             _ = self._painter
             with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
@@ -65,13 +80,12 @@ class Phantom(CohortSource[PhantomConfig]):
                     pool.map(self._folder, missing), "Simulating scans", total=len(missing)
                 ):
                     pass
-        return [self._record(plan) for plan in plans]
+        return [self._record(plan) for plan in plans.values()]
 
     def volume(self, record: ScanRecord) -> Volume:
         """The simulated scan, ``(D, H, W)`` in whole HU."""
-        folder = self._folder(self._plan_of(record))
-        hu = np.load(folder / "hu.npy", allow_pickle=False)
-        return Volume(hu.astype(np.float32), self._grid(folder), name=record.scan_id)
+        scan = self._scan(self._plan_of(record))
+        return Volume(scan.hu, scan.grid, name=record.scan_id)
 
     def fingerprint(self, record: ScanRecord) -> str:
         """Digest of everything the scan is made from."""
@@ -79,16 +93,12 @@ class Phantom(CohortSource[PhantomConfig]):
 
     def voxel_truth(self, record: ScanRecord) -> BoolArray:
         """Lesion masks ``(M, D, H, W)``."""
-        with np.load(self._folder(self._plan_of(record)) / "truth.npz", allow_pickle=False) as file:
-            shape = tuple(int(n) for n in file["shape"])
-            bits = np.unpackbits(file["masks"], count=int(np.prod(shape)))
-        return bits.reshape(shape).astype(np.bool_)
+        return self._scan(self._plan_of(record)).masks
 
     def region_truth(self, record: ScanRecord) -> RegionMap:
         """The regions that the head model has at the scan's voxels."""
-        folder = self._folder(self._plan_of(record))
-        with np.load(folder / "truth.npz", allow_pickle=False) as file:
-            return RegionMap(file["labels"], self._grid(folder))
+        scan = self._scan(self._plan_of(record))
+        return RegionMap(scan.labels, scan.grid)
 
     def silver(self, record: ScanRecord) -> SentenceLabels:
         """What the sentences of the Findings say, flaws included."""
@@ -100,24 +110,21 @@ class Phantom(CohortSource[PhantomConfig]):
         )
 
     @cached_property
-    def _plans(self) -> list[tuple[str, str, Split, int, int]]:
-        """``(scan_id, patient_id, split, number in the split, scan of the patient)``."""
-        plans: list[tuple[str, str, Split, int, int]] = []
+    def _plans(self) -> dict[str, Plan]:
+        """By the scan's name."""
+        plans: list[Plan] = []
         number = 0
         for split in SPLITS:
             for index in range(getattr(self.config.patients, split)):
                 number += 1
                 patient = f"p{number:04d}"
-                plans.append((patient, patient, split, index, 0))
+                plans.append(Plan(patient, patient, split, index, 0))
                 if self._rng(split, index, 1, 0).random() < self.config.repeat_rate:
-                    plans.append((f"{patient}b", patient, split, index, 1))
-        return plans
+                    plans.append(Plan(f"{patient}b", patient, split, index, 1))
+        return {plan.scan_id: plan for plan in plans}
 
-    def _plan_of(self, record: ScanRecord) -> tuple[str, str, Split, int, int]:
-        for plan in self._plans:
-            if plan[0] == record.scan_id:
-                return plan
-        raise KeyError(record.scan_id)
+    def _plan_of(self, record: ScanRecord) -> Plan:
+        return self._plans[record.scan_id]
 
     def _rng(self, split: Split, index: int, purpose: int, scan: int) -> np.random.Generator:
         entropy = [self.config.seed, SPLITS.index(split), index, purpose, scan]
@@ -143,23 +150,29 @@ class Phantom(CohortSource[PhantomConfig]):
         )
         return Painter(Space(self._model, below), self.anatomy, self._data)
 
-    def _key(self, plan: tuple[str, str, Split, int, int]) -> dict[str, Any]:
-        config = self.config.model_dump(mode="json", exclude=_NOT_OF_VOXELS)
+    @cached_property
+    def _common_key(self) -> dict[str, Any]:
+        """What all scans depend on."""
         return {
             "version": VERSION,
-            "config": config,
+            "config": self.config.model_dump(mode="json", exclude=_NOT_OF_VOXELS),
             "head": self._model.fingerprint,
             "data": digest({"cohort": self._data, "lesions": lesion_data()}),
             "types": list(self.anatomy.type_names),
             "impossible": [list(cell) for cell in self.anatomy.impossible],
-            "scan": [plan[2], plan[3], plan[4]],
         }
 
-    def _folder(self, plan: tuple[str, str, Split, int, int]) -> Path:
+    def _key(self, plan: Plan) -> dict[str, Any]:
+        return {**self._common_key, "scan": [plan.split, plan.index, plan.number]}
+
+    def _scan(self, plan: Plan) -> StoredScan:
+        return StoredScan(self._folder(plan))
+
+    def _folder(self, plan: Plan) -> Path:
         return stored("phantom", self._key(plan), lambda target: self._make(target, plan))
 
-    def _make(self, target: Path, plan: tuple[str, str, Split, int, int]) -> None:
-        _, _, split, index, number = plan
+    def _make(self, target: Path, plan: Plan) -> None:
+        split, index, number = plan.split, plan.index, plan.number
         painter = self._painter
         scan = render(
             painter.space,
@@ -169,39 +182,18 @@ class Phantom(CohortSource[PhantomConfig]):
             self._rng(split, index, 2, 0),
             self._rng(split, index, 3, number),
         )
-        np.save(target / "hu.npy", scan.hu, allow_pickle=False)
-        np.savez_compressed(
-            target / "truth.npz",
-            labels=scan.labels,
-            masks=np.packbits(scan.masks),
-            shape=np.array(scan.masks.shape),
-        )
-        write_json(
-            target / "scan.json",
-            {
-                "affine": scan.grid.affine.tolist(),
-                "truth": scan.truth.astype(int).tolist(),
-                "story": _STORY.dump_python(scan.story, mode="json"),
-            },
-        )
+        write_scan(target, scan)
 
-    def _report(self, plan: tuple[str, str, Split, int, int]) -> Report:
-        facts = json.loads((self._folder(plan) / "scan.json").read_text(encoding="utf-8"))
-        rng = self._rng(plan[2], plan[3], 4, plan[4])
+    def _report(self, plan: Plan) -> Report:
+        scan = self._scan(plan)
+        rng = self._rng(plan.split, plan.index, 4, plan.number)
         language = self.config.language
         if language == "mixed":
             language = "zh" if rng.random() < 0.5 else "en"
-        truth = np.array(facts["truth"], dtype=np.float32)
-        story = _STORY.validate_python(facts["story"])
-        return write_report(story, truth, self.anatomy, language, rng, self.config.reports)
+        return write_report(
+            scan.story, scan.truth, self.anatomy, language, rng, self.config.reports
+        )
 
-    def _record(self, plan: tuple[str, str, Split, int, int]) -> ScanRecord:
-        facts = json.loads((self._folder(plan) / "scan.json").read_text(encoding="utf-8"))
-        truth = np.array(facts["truth"], dtype=np.float32)
-        return ScanRecord(plan[0], plan[1], plan[2], self._report(plan).findings, truth)
-
-    @staticmethod
-    def _grid(folder: Path) -> Grid:
-        facts = json.loads((folder / "scan.json").read_text(encoding="utf-8"))
-        shape = np.load(folder / "hu.npy", mmap_mode="r", allow_pickle=False).shape
-        return Grid((shape[0], shape[1], shape[2]), np.array(facts["affine"]))
+    def _record(self, plan: Plan) -> ScanRecord:
+        findings, truth = self._report(plan).findings, self._scan(plan).truth
+        return ScanRecord(plan.scan_id, plan.patient_id, plan.split, findings, truth)

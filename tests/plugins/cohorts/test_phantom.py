@@ -71,8 +71,8 @@ def test_a_scan_depends_on_nothing_but_its_seed(anatomy: Anatomy, cache: Path) -
     masks = {r.split: one.voxel_truth(r) for r in one.records()}
     shutil.rmtree(cache / "phantom")
     two = phantom(anatomy, patients={"train": 4, "valid": 1, "test": 1}, **few)
-    for record in reversed(two._plans):
-        two._folder(record)
+    for plan in reversed(two._plans.values()):
+        two._folder(plan)
     for record in two.records():
         array, findings, truth = kept[record.split]
         if record.scan_id in ("p0004", "p0005", "p0006"):  # the last of each split
