@@ -27,7 +27,7 @@ class Head:
         fluid: Fraction of cerebrospinal fluid.
         dura: Fraction of falx and tentorium.
         blood: Fraction of venous sinuses and large vessels.
-        outer: Distance to the inner plate, mm, negative inside.
+        outer: Distance to the inner plate of the vault, mm, negative inside.
         vault: How far the skull is the vault, which varies between patients; 0 at base and face.
     """
 
@@ -61,7 +61,8 @@ def draw_head(
     shapes = Shapes(sources.grid, spacing_mm)
     x, y, z = shapes.x, shapes.y, shapes.z
     fine, coarse, planes = (noise(sources.grid, spacing_mm, mm) for mm in (1.6, 4.0, 7.0))
-    outer = signed_distance(cavity.inside, spacing_mm)
+    outer = signed_distance(cavity.plate, spacing_mm)
+    around = signed_distance(cavity.inside, spacing_mm)
     skin = skin_distance(sources.grid, spacing_mm)
 
     result = np.full(skin.shape, AIR_HU, dtype=np.float32)
@@ -70,11 +71,11 @@ def draw_head(
     flesh = flesh + planes * (hu["muscle"] + 6.0 * fine - flesh)
     flesh = flesh + soft(skin + 2.0, spacing_mm) * (hu["skin"] - flesh)
     result += soft(-skin, spacing_mm) * (flesh - result)
-    free = soft(outer, spacing_mm)
+    free = soft(around, spacing_mm)
     head = free * soft(-skin, spacing_mm)
     shell = layer_map(data["base"], x, y, z)
-    bone = vault_hu(outer, shell, shell, shell, coarse, {**hu, "fat": 500.0}, spacing_mm)
-    result += soft(shell - outer, spacing_mm) * head * soft(z + 76.0, 4.0) * (bone - result)
+    bone = vault_hu(around, shell, shell, shell, coarse, {**hu, "fat": 500.0}, spacing_mm)
+    result += soft(shell - around, spacing_mm) * head * soft(z + 76.0, 4.0) * (bone - result)
     for structure in data["structures"]:
         where = head if structure.get("inside", True) else free
         for box, fraction in shapes.fraction(structure):
@@ -96,13 +97,14 @@ def draw_head(
         hu,
         spacing_mm,
     )
-    result += vault * (drawn - result)
+    result += vault * soft(outer, spacing_mm) * (drawn - result)
 
-    fluid = fluid_fraction(sources, cavity, z, spacing_mm)
+    fluid = fluid_fraction(sources, cavity, outer, z, spacing_mm)
     dura, blood = membranes(shapes, cavity, outer, below, stem, data)
     deep = ((-outer - 18.0) / 12.0).clip(0.0, 1.0)
     shown = (0.5 + 1.5 * (fluid - 0.6 + 0.22 * deep)).clip(0.0, 1.0)
-    brain = brain_hu(shown, white_share(sources), dura, blood, hu)
+    share = white_share(sources.grey, sources.white, spacing_mm)
+    brain = brain_hu(shown, share, dura, blood, hu)
     result += (1.0 - free) * (brain - result)
     return Head(
         np.asarray(result, dtype=np.float32),

@@ -19,7 +19,7 @@ from crossdl.cache import stored
 from crossdl.plugins.atlases._mni_sources import source_versions, symmetric_grid
 from crossdl.types import BoolArray, FloatArray, Grid, LabelArray
 
-VERSION = 8
+VERSION = 10
 """Raised whenever the code of this model changes what it builds."""
 
 _ARRAYS = (
@@ -41,7 +41,7 @@ class HeadModel:
         fluid: Fraction of cerebrospinal fluid.
         dura: Fraction of falx and tentorium.
         blood: Fraction of venous sinuses and large vessels.
-        outer: Distance to the inner plate, mm, negative inside.
+        outer: Distance to the inner plate of the vault, mm, negative inside.
         vault: How far the skull is the vault; 0 at base and face.
         fingerprint: SHA-256 of all arrays.
         sources: Package → version of the published maps.

