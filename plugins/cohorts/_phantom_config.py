@@ -51,6 +51,8 @@ class HeadRanges(BaseModel):
     bone: Range = Field(default=(0.8, 1.2), description="density of bone, 1 is usual")
     scalp: Range = Field(default=(0.6, 1.5), description="thickness of the scalp, 1 is usual")
 
+    child_rate: float = Field(default=0.04, ge=0, le=1, description="share of children")
+
     @model_validator(mode="after")
     def _ordered(self) -> HeadRanges:
         _check_order(self, exclude={"deformation"})
@@ -69,7 +71,7 @@ class ScannerRanges(BaseModel):
     streaks: Range = Field(default=(0.2, 1.5), description="streaks from dense bone, 1 is usual")
     collimation: int = Field(default=3, ge=1, le=8, description="thin slices averaged into one")
     turn_degrees: tuple[float, float, float] = Field(
-        default=(7.0, 3.5, 5.0), description="spread of the head's pitch, roll and yaw"
+        default=(8.5, 4.5, 6.5), description="spread of the head's pitch, roll and yaw"
     )
     pitch_degrees: float = Field(
         default=9.0,
@@ -88,6 +90,9 @@ class ScannerRanges(BaseModel):
         default=0.8, ge=0, le=1, description="share of scans that show the holder"
     )
     tube_rate: float = Field(default=0.12, ge=0, le=1, description="share of scans with tubes")
+    low_dose_rate: float = Field(
+        default=0.06, ge=0, le=1, description="share of scans with about twice the noise"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> ScannerRanges:

@@ -19,7 +19,7 @@ from crossdl.plugins.cohorts._phantom_head import (
     sample,
 )
 from crossdl.plugins.cohorts._phantom_painter import Painter
-from crossdl.plugins.cohorts._phantom_scanner import Exposure, scanned
+from crossdl.plugins.cohorts._phantom_scanner import HOLDERS, Exposure, scanned
 from crossdl.plugins.cohorts._phantom_tissue import make_person, normal_hu
 from crossdl.plugins.cohorts._phantom_truth import (
     findings,
@@ -76,7 +76,7 @@ def render(
         scan: Generator of everything else.
     """
     person = make_person(patient, config.head)
-    body = make_body(patient, config.head.deformation, person.atrophy)
+    body = make_body(patient, config.head.deformation, person.atrophy, person.size)
     canvas = painter.canvas(normal_hu(space, person, patient))
     plan = painter.paint_patient(canvas, patient, scan, config)
     ranges = config.scanner
@@ -124,6 +124,8 @@ def render(
 
 
 def _exposure(ranges: ScannerRanges, noise_hu: float, rng: np.random.Generator) -> Exposure:
+    if rng.random() < ranges.low_dose_rate:
+        noise_hu *= float(rng.uniform(1.6, 2.4))
     return Exposure(
         noise_hu=noise_hu,
         blur_mm=float(rng.uniform(*ranges.blur_mm)),
@@ -132,7 +134,8 @@ def _exposure(ranges: ScannerRanges, noise_hu: float, rng: np.random.Generator) 
         hardening=float(rng.uniform(*ranges.hardening)),
         streaks=float(rng.uniform(*ranges.streaks)),
         holder=float(rng.uniform(-60.0, 180.0)) if rng.random() < ranges.holder_rate else None,
-        tubes=int(rng.integers(1, 5)) if rng.random() < ranges.tube_rate else 0,
+        shape=HOLDERS[int(rng.choice(len(HOLDERS), p=(0.5, 0.3, 0.2)))],
+        tubes=int(rng.integers(1, 7)) if rng.random() < ranges.tube_rate else 0,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from crossdl.types import FloatArray, Grid
 _WORK = 96
 _VIEWS = 72
 _AIR = -800.0
+
+Holder = Literal["cup", "wedge", "pillow"]
+HOLDERS: tuple[Holder, ...] = ("cup", "wedge", "pillow")
+"""A shell on a circle, two boards that meet in a V, and a shell with a ring-shaped pillow."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Exposure:
         hardening: Strength of beam hardening that the scanner leaves; 1 is usual.
         streaks: Strength of the noise that dense bone and metal send through a slice.
         holder: HU of the head holder, None without one.
+        shape: Of the head holder.
         tubes: Number of tubes and cables beside the head.
     """
 
@@ -37,6 +42,7 @@ class Exposure:
     hardening: float
     streaks: float
     holder: float | None
+    shape: Holder
     tubes: int
 
 
@@ -167,22 +173,36 @@ def _noise(image: FloatArray, grid: Grid, how: Exposure, rng: np.random.Generato
 
 
 def _add_holder(image: FloatArray, grid: Grid, how: Exposure, rng: np.random.Generator) -> None:
-    """The head holder, a thin shell behind the head, and tubes beside it: straight along D."""
+    """The head holder behind the head, straight along D, and tubes beside the head."""
     _, h, w = grid.spacing
     y = (np.arange(image.shape[1], dtype=np.float32) - (image.shape[1] - 1) / 2)[:, None] * h
     x = (np.arange(image.shape[2], dtype=np.float32) - (image.shape[2] - 1) / 2)[None, :] * w
     half = min(abs(float(y[0, 0])), abs(float(x[0, 0])))
     shift, radius = rng.uniform(-4.0, 20.0), rng.uniform(0.93, 1.1) * half
-    thick, reach = max(rng.uniform(1.2, 3.5), 1.5 * h), rng.uniform(-0.1, 0.5)
-    places = rng.uniform([-1.0, 0.1, 1.0], [1.0, 0.9, 3.0], (4, 3))
+    thick, reach = max(rng.uniform(1.2, 4.0), 1.5 * h), rng.uniform(-0.1, 0.5)
+    slope, tip = rng.uniform(0.3, 0.7), rng.uniform(0.9, 1.05) * half
+    soft = rng.uniform(12.0, 22.0)
+    places = rng.uniform([-1.0, -0.6, 1.5], [1.0, 0.9, 4.0], (6, 3))
+    from_slice = rng.uniform(0.0, 0.7, 6)
     if how.holder is not None:
-        away = np.abs(np.sqrt(x**2 + (y + shift) ** 2) - radius)
-        shell = (thick / 2 - away) / max(h, w) + 0.5
-        weight = shell.clip(0.0, 1.0) * ((y > reach * half) & (np.abs(x) < 0.98 * half))
+        away = np.sqrt(x**2 + (y + shift) ** 2) - radius
+        part = (y > reach * half) & (np.abs(x) < 0.98 * half)
+        if how.shape == "wedge":
+            away = (y + slope * np.abs(x) - tip) / np.sqrt(1.0 + slope**2)
+            part = (y > 0.0) & (np.abs(x) < (0.25 + 0.5 * abs(reach)) * half)
+        if how.shape == "pillow":
+            foam = np.abs(np.abs(away + soft / 2) - soft / 2)
+            _blend(image, ((1.0 - foam) / max(h, w) + 0.5).clip(0.0, 1.0) * part, -20.0)
+        weight = ((thick / 2 - np.abs(away)) / max(h, w) + 0.5).clip(0.0, 1.0) * part
         _blend(image, weight, how.holder)
-    for px, py, size in places[: how.tubes]:
-        away = np.sqrt((x - 0.85 * px * half) ** 2 + (y - 0.9 * py * half) ** 2)
-        _blend(image, ((size - away) / max(h, w) + 0.5).clip(0.0, 1.0), 150.0)
+    count = len(image)
+    for (px, py, size), first in zip(places[: how.tubes], from_slice, strict=False):
+        # Hollow tubes and wires: beside the head from some slice on, drifting along D.
+        drift = np.linspace(0.0, rng.normal(0.0, 20.0), count, dtype=np.float32)[:, None, None]
+        away = np.sqrt((x - 0.93 * np.sign(px) * half) ** 2 + (y - 0.9 * py * half - drift) ** 2)
+        wall = np.minimum(size - away, away - (size - 2.5))
+        shown = (np.arange(count) >= first * count)[:, None, None]
+        _blend(image, (wall / max(h, w) + 0.5).clip(0.0, 1.0) * shown, 400.0)
 
 
 def _blend(image: FloatArray, weight: Any, hu: float) -> None:

@@ -33,6 +33,7 @@ class Person:
         frontal_mm: Inner thickening of the frontal bone, mm.
         bone: Density of bone, 1 is usual.
         scalp: Thickness of the scalp, 1 is usual.
+        size: Of the head, 1 is an adult's; children have a thin skull and a tight brain, too.
     """
 
     atrophy: float
@@ -42,6 +43,7 @@ class Person:
     frontal_mm: float
     bone: float
     scalp: float
+    size: float
 
 
 def make_person(rng: np.random.Generator, ranges: HeadRanges) -> Person:
@@ -61,14 +63,17 @@ def make_person(rng: np.random.Generator, ranges: HeadRanges) -> Person:
         "compact": usual["compact"] * bone,
         "diploe": usual["diploe"] * bone * rng.uniform(0.7, 1.2),
     }
+    child = rng.random() < ranges.child_rate
+    grown = float(rng.uniform(0.0, 1.0)) if child else 1.0
     return Person(
-        atrophy=float(rng.uniform(*ranges.atrophy)),
+        atrophy=float(rng.uniform(*ranges.atrophy)) * (0.3 if child else 1.0),
         hu={key: float(value) for key, value in hu.items()},
         unevenness_hu=float(rng.uniform(*ranges.unevenness_hu)),
-        skull=_between(rng, ranges.skull),
+        skull=_between(rng, ranges.skull) * (0.4 + 0.4 * grown if child else 1.0),
         frontal_mm=float(rng.uniform(2.0, 7.0)) if rng.random() < 0.08 else 0.0,
         bone=float(bone),
         scalp=_between(rng, ranges.scalp),
+        size=0.84 + 0.13 * grown if child else 1.0,
     )
 
 

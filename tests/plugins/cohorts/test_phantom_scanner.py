@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossdl.plugins.atlases._mni_vault import vault_hu
-from crossdl.plugins.cohorts._phantom_scanner import Exposure, scanned
+from crossdl.plugins.cohorts._phantom_scanner import HOLDERS, Exposure, scanned
 from crossdl.plugins.cohorts._phantom_tissue import smooth_field
 from crossdl.types import FloatArray, Grid
 
@@ -18,12 +18,13 @@ QUIET = Exposure(
     hardening=0.0,
     streaks=0.0,
     holder=None,
+    shape="cup",
     tubes=0,
 )
 USUAL = {"compact": 1250.0, "diploe": 650.0, "fat": -85.0, "muscle": 55.0, "skin": 25.0}
 
 
-def exposure(**changes: float | None) -> Exposure:
+def exposure(**changes: float | str | None) -> Exposure:
     return Exposure(**{**QUIET.__dict__, **changes})
 
 
@@ -76,11 +77,29 @@ def test_metal_streaks(dish: FloatArray, grid: Grid) -> None:
     assert change[1].mean() > 10 * change[0].mean()
 
 
-def test_the_holder_lies_in_air_only(dish: FloatArray, grid: Grid) -> None:
-    got = scanned(dish, None, grid, exposure(holder=100.0, tubes=4), np.random.default_rng(1))
+@pytest.mark.parametrize("shape", HOLDERS)
+def test_the_holder_lies_in_air_only(dish: FloatArray, grid: Grid, shape: str) -> None:
+    how = exposure(holder=100.0, shape=shape)
+    got = scanned(dish, None, grid, how, np.random.default_rng(1))
     changed = got != dish
     assert changed.any() and not changed[dish > -1000.0].any()
     assert np.array_equal(changed[0], changed[1])
+    assert changed[:, 60:].any() and not changed[:, :30].any()  # behind the head
+
+
+def test_holders_differ(dish: FloatArray, grid: Grid) -> None:
+    drawn = [
+        scanned(dish, None, grid, exposure(holder=100.0, shape=s), np.random.default_rng(1))
+        for s in HOLDERS
+    ]
+    assert not np.array_equal(drawn[0], drawn[1]) and not np.array_equal(drawn[0], drawn[2])
+
+
+def test_tubes_lie_beside_the_head(dish: FloatArray, grid: Grid) -> None:
+    got = scanned(dish, None, grid, exposure(tubes=6), np.random.default_rng(1))
+    changed = got != dish
+    assert changed.any() and not changed[dish > -1000.0].any()
+    assert not changed[:, :, 36:60].any()
 
 
 def test_the_same_seed_gives_the_same_scan(dish: FloatArray, grid: Grid) -> None:
