@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-BUSY = ("缺血", "梗死", "梗塞", "脱髓鞘", "疏松")
+BUSY = ("缺血",)
 """Words of findings that the rule about ischaemia may see; such phantoms are not taken."""
 
 
