@@ -29,7 +29,7 @@ def fluid_fraction(
     free = 1.0 - tissue
     free = free + 1.8 * (free - ndimage.gaussian_filter(free, 2.5 / spacing_mm))
     above = ((z + 20.0) / 20.0).clip(0.0, 1.0)
-    free = free + 0.45 * above * sulci(sources.grey, sources.white, outer, spacing_mm)
+    free = free + 0.6 * above * sulci(sources.grey, sources.white, outer, spacing_mm)
     brain = np.asarray(tissue > 0.5) | (cavity.stem & (z < -60.0))
     distance = signed_distance(brain, spacing_mm)
     free = np.minimum(free, 0.45 + distance / 2.5)

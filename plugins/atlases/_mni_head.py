@@ -60,16 +60,17 @@ def draw_head(
     hu = data["hu"]
     shapes = Shapes(sources.grid, spacing_mm)
     x, y, z = shapes.x, shapes.y, shapes.z
-    fine, coarse, planes = (noise(sources.grid, spacing_mm, mm) for mm in (1.6, 4.0, 7.0))
+    fine, coarse, planes = (noise(sources.grid, spacing_mm, mm) for mm in (1.6, 4.0, 8.0))
     outer = signed_distance(cavity.plate, spacing_mm)
     around = signed_distance(cavity.inside, spacing_mm)
     skin = skin_distance(sources.grid, spacing_mm)
 
     result = np.full(skin.shape, AIR_HU, dtype=np.float32)
     flesh = hu["fat"] + 10.0 * coarse
-    planes = soft(np.abs(planes) - 0.35, 0.3) * soft(-skin - 7.0, 3.0) * soft(20.0 - y, 20.0)
+    face = soft(y - 20.0, 20.0)
+    planes = soft(np.abs(planes) - 0.32 - 0.5 * face, 0.3) * soft(-skin - 7.0 + 4.0 * face, 3.0)
     flesh = flesh + planes * (hu["muscle"] + 6.0 * fine - flesh)
-    flesh = flesh + soft(skin + 2.0, spacing_mm) * (hu["skin"] - flesh)
+    flesh = flesh + soft(skin + 2.6, spacing_mm) * (hu["skin"] - flesh)
     result += soft(-skin, spacing_mm) * (flesh - result)
     free = soft(around, spacing_mm)
     head = free * soft(-skin, spacing_mm)

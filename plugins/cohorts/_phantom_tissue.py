@@ -88,7 +88,7 @@ def normal_hu(space: Space, person: Person, rng: np.random.Generator) -> FloatAr
     bone = flat > _BONE_HU
     flat[bone] *= (person.bone * (1.0 + 0.12 * rough.ravel()[bone])).astype(np.float32)
     meat = (np.abs(flat - 45.0) < 25.0) & ~space.brain_mask
-    flat[meat] += (person.hu["muscle"] - 55.0 + 4.0 * rough.ravel()[meat]).astype(np.float32)
+    flat[meat] += (person.hu["muscle"] - 55.0 + 2.5 * rough.ravel()[meat]).astype(np.float32)
 
     at = space.brain_index
     fluid = model.fluid.ravel()[at]
