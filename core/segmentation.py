@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 from functools import cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -30,6 +29,7 @@ from crossdl.files import write_json
 from crossdl.interfaces import CohortSource, RegionSegmenter
 from crossdl.progress import progress_bar
 from crossdl.types import Grid, Quality, RegionMap, ScanRecord
+from crossdl.workers import worker_pool
 
 _STAGE = "regions"
 
@@ -154,10 +154,10 @@ def _run_all(
     """Runs the scans that are not in the cache; ``finished`` gets each scan with its failure."""
     if not keys:
         return
-    from pebble import ProcessExpired, ProcessPool
+    from pebble import ProcessExpired
 
     count = min(workers or os.cpu_count() or 1, len(keys))
-    pool = ProcessPool(max_workers=count, context=get_context("spawn"))
+    pool = worker_pool(count)
     try:
         futures: dict[Future[str | None], str] = {
             pool.schedule(_segment_one, args=[job, scan_id, key], timeout=timeout_s): scan_id

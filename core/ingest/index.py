@@ -10,7 +10,6 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from crossdl.errors import InputError
 from crossdl.ingest.database import Database
 from crossdl.ingest.headers import Header, read_headers
 from crossdl.progress import progress_bar
+from crossdl.workers import worker_pool
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -154,9 +154,7 @@ class _Readers:
 
     def _schedule(self, entries: Sequence[Entry]) -> Future[list[Header]]:
         if self._pool is None:
-            from pebble import ProcessPool
-
-            self._pool = ProcessPool(max_workers=self._workers, context=get_context("spawn"))
+            self._pool = worker_pool(self._workers)
         paths = [entry[0] for entry in entries]
         future: Future[list[Header]] = self._pool.schedule(
             read_headers, args=[self._root, paths], timeout=_SECONDS

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,6 +16,7 @@ from crossdl.errors import InputError
 from crossdl.ingest.database import Database
 from crossdl.ingest.pseudonyms import Pseudonyms
 from crossdl.progress import progress_bar
+from crossdl.workers import worker_pool
 
 VERSION = 1
 """Raised whenever reading or preprocessing changes what it makes of a scan."""
@@ -131,10 +131,10 @@ def _run(jobs: Sequence[Job], workers: int, timeout_s: float) -> Iterator[tuple[
         return
     from concurrent.futures import FIRST_COMPLETED, Future, wait
 
-    from pebble import ProcessExpired, ProcessPool
+    from pebble import ProcessExpired
 
     waiting, running = list(reversed(jobs)), dict[Future[Outcome], Job]()
-    pool = ProcessPool(max_workers=min(workers, len(jobs)), context=get_context("spawn"))
+    pool = worker_pool(min(workers, len(jobs)))
     try:
         while waiting or running:
             while waiting and len(running) < 4 * workers:
