@@ -14,7 +14,7 @@ from crossdl.io.dicom_headers import Series, SliceHeader, read_headers
 from crossdl.io.dicom_pixels import AIR, compression_notes, read_pixels
 from crossdl.io.dicom_stacks import TOLERANCE_MM, one_orientation, one_pass, stack_of
 from crossdl.io.hounsfield import check_hounsfield
-from crossdl.io.stacking import Stack, holes
+from crossdl.io.stacking import Stack, holes, in_order
 from crossdl.types import Volume
 
 MAX_VOXELS = 1_000_000_000
@@ -125,23 +125,25 @@ def check_complete(
         InputError: Slices are missing.
     """
     depths = stack.offsets[:, 2].tolist()
-    gaps = holes(depths, [h.thickness for h in headers], [h.number for h in headers])
+    numbers = [h.number for h in headers]
+    gaps = holes(depths, [h.thickness for h in headers], numbers)
     if not gaps:
         return []
-    places = [_hole(headers[k], headers[k + 1], float(stack.gaps[k])) for k in gaps]
+    counted = in_order(numbers)
+    places = [_hole(headers[k : k + 2], depths[k : k + 2], counted=counted) for k in gaps]
     found = f"slices are missing: {'; '.join(places)}"
     if allow:
         return [f"{found}; interpolated"]
     raise InputError(f"{name}: {found}; export the series again, or pass --allow-missing-slices")
 
 
-def _hole(below: SliceHeader, above: SliceHeader, gap: float) -> str:
-    text = f"{gap:.1f} mm between {below.word} and {above.word}"
-    if below.number is None or above.number is None:
-        return text
-    first, last = sorted((below.number, above.number))
-    if last - first < 2:
-        return text
+def _hole(sides: Sequence[SliceHeader], depths: Sequence[float], *, counted: bool) -> str:
+    """Says where a hole is: by InstanceNumber where that counts along the stack, else in mm."""
+    below, above = sides
+    text = f"{depths[1] - depths[0]:.1f} mm between {below.word} and {above.word}"
+    first, last = sorted((below.number or 0, above.number or 0))
+    if not counted or last - first < 2:
+        return f"{text}, {depths[0]:.1f} to {depths[1]:.1f} mm from the first slice along the stack"
     lost = str(first + 1) if last - first == 2 else f"{first + 1} to {last - 1}"
     return f"{text} (InstanceNumber {lost})"
 

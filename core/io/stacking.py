@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -206,10 +207,15 @@ def holes(
     return found
 
 
-def _steps(numbers: Sequence[int | None]) -> list[int]:
-    """Steps of InstanceNumber along the stack; all 1 where it does not count monotonically."""
+def in_order(numbers: Sequence[int | None]) -> bool:
+    """Whether InstanceNumber is known everywhere and counts along the stack, up or down."""
     known = [n for n in numbers if n is not None]
     steps = np.diff(known)
-    if len(known) < len(numbers) or not (np.all(steps > 0) or np.all(steps < 0)):
+    return len(known) == len(numbers) and bool(np.all(steps > 0) or np.all(steps < 0))
+
+
+def _steps(numbers: Sequence[int | None]) -> list[int]:
+    """Steps of InstanceNumber along the stack; all 1 where it does not count along it."""
+    if not in_order(numbers):
         return [1] * (len(numbers) - 1)
-    return [int(step) for step in np.abs(steps)]
+    return [abs(b - a) for a, b in pairwise(n for n in numbers if n is not None)]

@@ -24,13 +24,14 @@ def series(tmp_path, write_series, dicom_writer):
     return write
 
 
-def refused(path: Path, *words: str, modality: str = "CT") -> None:
+def refused(path: Path, *words: str, modality: str = "CT") -> str:
     with pytest.raises(InputError) as caught:
         read_volume(path, modality)
     message = str(caught.value)
     assert "\n" not in message and str(path) in message
     for word in words:
         assert word in message, message
+    return message
 
 
 def test_empty_folder(tmp_path):
@@ -127,7 +128,15 @@ def test_missing_slice(series):
 def test_missing_slice_without_numbers(series):
     folder, paths = series(count=8, numbers=[None] * 8)
     paths[4].unlink()
-    refused(folder, "missing", "10.0 mm between 03.dcm and 05.dcm")
+    refused(folder, "missing", "10.0 mm between 03.dcm and 05.dcm, 15.0 to 25.0 mm from the first")
+
+
+def test_missing_slice_with_numbers_out_of_order(series):
+    """Numbers that do not count along the stack do not say which slice is missing."""
+    folder, paths = series(count=8, numbers=[1, 3, 5, 7, 2, 4, 6, 8])
+    paths[4].unlink()
+    text = refused(folder, "missing", "10.0 mm", "15.0 to 25.0 mm from the first slice")
+    assert "InstanceNumber" not in text
 
 
 def test_mixed_orientation(series, dicom_writer):
