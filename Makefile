@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN = .venv/bin
 SETUP = .venv/.ready
-PYTEST_ARGS ?= -m "not slow"
+# A file stays in one process, as its tests share fixtures; tests/conftest.py orders the files.
+PYTEST_ARGS ?= -m "not slow" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test clean
 

@@ -13,6 +13,24 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Two pytest processes and their children share few cores; tiny problems need one thread each.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+LONG = (
+    "test_pipeline.py",
+    "test_hospital.py",
+    "test_builtin.py",
+    "test_predict.py",
+    "test_phantom.py",
+)
+"""Files that take longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Starts the longest files first, so that processes working side by side end together."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
@@ -25,6 +43,29 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One new cache for all tests and worker processes, so that a head model is built once."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CROSSDL_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def cache_with_heads(shared_cache: Path) -> Callable[[Path], Path]:
+    """``cache_with_heads(folder)``: makes an empty cache that shares only the head models."""
+
+    def make(folder: Path) -> Path:
+        folder.mkdir(parents=True)
+        (shared_cache / "mni_head").mkdir(parents=True, exist_ok=True)
+        (folder / "mni_head").symlink_to(shared_cache / "mni_head")
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")

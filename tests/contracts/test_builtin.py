@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-
-import pytest
 
 from crossdl.anatomy import load_anatomy
 from crossdl.testing import contract_tests
@@ -84,14 +81,6 @@ def atlas_folder(folder: Path) -> dict[str, Any]:
         f'name = "boxes"\nsource = "drawn"\nlicence = "CC0"\n[regions]\n{numbers}', encoding="utf-8"
     )
     return {"path": folder}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Simulated scans stay out of the user's cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CROSSDL_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 TINY_PHANTOM = {

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import stat
-import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import astuple
@@ -83,29 +78,6 @@ def test_same_bytes_whatever_the_order_on_disk(
     assert first.keys() == second.keys()
     named = {"dropped.parquet", "cohort.json"}  # file names differ, so do their hashes
     assert all(first[name] == second[name] for name in first if name not in named)
-
-
-def test_killed_builds_go_on_to_the_same_bytes(
-    hospital: SimpleNamespace, built: SimpleNamespace, contents: Contents, tmp_path: Path
-) -> None:
-    out = tmp_path / "cohort"
-    command = [sys.executable, "-m", "crossdl", "cohort", "build", "--dicom", hospital.dicom]
-    command += ["--reports", hospital.reports, "--out", out, "--salt", hospital.salt]
-    begun = time.monotonic()
-    process = subprocess.Popen(
-        [*map(str, command), "--workers", "1"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    while not list(out.glob("volumes/*/*.npy")) and time.monotonic() - begun < 60:
-        time.sleep(0.002)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert process.returncode == -signal.SIGKILL
-    assert not (out / "cohort.json").exists()
-    hospital.build(out)
-    assert contents(out) == contents(built.out)
 
 
 def test_new_files_are_added_and_nothing_is_done_twice(

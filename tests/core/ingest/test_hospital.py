@@ -87,6 +87,7 @@ def test_killed_builds_go_on_to_the_same_bytes(
     )
     codes = [build(dump, out, *options, kill=moment).code for moment in moments]
     assert codes == [-9] * len(moments)
+    assert not (out / "cohort.json").exists()
     done = build(dump, out, *options, reports=dump.text)  # the same reports as csv in GB18030
     assert done.code == 0, done.output
     check(dump, out)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +36,10 @@ def anatomy() -> Anatomy:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("cache")
+def cache(
+    tmp_path_factory: pytest.TempPathFactory, cache_with_heads: Callable[[Path], Path]
+) -> Iterator[Path]:
+    folder = cache_with_heads(tmp_path_factory.mktemp("phantom") / "cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CROSSDL_CACHE", str(folder))
         yield folder
