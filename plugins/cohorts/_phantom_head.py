@@ -206,7 +206,7 @@ def make_pose(
     pitch_degrees: float = 0.0,
     shear: float = 0.0,
 ) -> Pose:
-    """Draws position and coverage: from below the skull base to above the vertex.
+    """Draws position and coverage: from below the skull base to about the vertex.
 
     Args:
         rng: Of this scan.
@@ -225,7 +225,7 @@ def make_pose(
     angles = rng.normal(0.0, turn_degrees) * heavy + np.array([pitch_degrees, 0.0, 0.0])
     angles = np.deg2rad(angles.clip(-28.0, 28.0))
     bottom = rng.uniform(-115.0, -68.0) / body.scale[2]  # mm below the middle
-    top = 88.0 / body.scale[2] + rng.uniform(-8.0, 8.0)
+    top = 88.0 / body.scale[2] + rng.uniform(-16.0, 6.0)
     if rng.random() < 0.05:
         top -= rng.uniform(10.0, 24.0)  # the vertex is missing
     count = int(np.clip(round((top - bottom) / thickness_mm), *slices))
