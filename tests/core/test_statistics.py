@@ -28,7 +28,7 @@ def labelled_scores(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(labelled_scores())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_auroc_equals_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:
     truth, score = case
     if truth.all() or not truth.any():
