@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from crossdl.cli.cohort_build import build, exclude, rules
-from crossdl.cli.cohort_show import show
+from crossdl.cli.cohort_show import descriptions, show
 
 cohort = typer.Typer(
     help="Build, describe and change cohorts of scans and reports.", no_args_is_help=True
@@ -13,4 +13,5 @@ cohort = typer.Typer(
 cohort.command()(build)
 cohort.command()(show)
 cohort.command()(rules)
+cohort.command()(descriptions)
 cohort.command()(exclude)

@@ -58,10 +58,12 @@ def exclude(
 
 
 def _show(done: Published, out: Path) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="Flow")
+    from crossdl.cli.list import table_console
+    from crossdl.ingest.flow_figure import reason_words
+
+    table = Table(title="Flow", box=None, pad_edge=False)
     for column in ("Step", "Reason"):
         table.add_column(column)
     for column in ("Scans dropped", "Reports dropped", "Scans left", "Patients left"):
@@ -69,8 +71,8 @@ def _show(done: Published, out: Path) -> None:
     for row in done.rows:
         dropped = [str(n) if n else "" for n in (row.dropped_scans, row.dropped_reports)]
         left = [str(row.left_scans), str(row.left_patients)]
-        table.add_row(row.step, row.reason.replace("_", " "), *dropped, *left)
-    console = Console()
+        table.add_row(row.step, reason_words(row.reason), *dropped, *left)
+    console = table_console()
     console.print(table)
     failed = [drop for drop in done.drops if drop.step == "volume" and drop.what == "pair"]
     for drop in failed[:_SHOWN]:
@@ -81,12 +83,7 @@ def _show(done: Published, out: Path) -> None:
         console.print(f"and {len(failed) - _SHOWN} more, in dropped.parquet")
     counts = done.counts
     if not counts["scans"]:
-        worst = max(done.rows, key=lambda row: row.dropped_scans)
-        console.print(
-            f"no scan is left: most were dropped at {worst.step} ({worst.reason}); compare the "
-            "rules and the table's patient column with your files",
-            soft_wrap=True,
-        )
+        console.print(_remedy(done, out), highlight=False, soft_wrap=True, markup=False)
     console.print(
         f"{counts['scans']} scans of {counts['patients']} patients with {counts['reports']} "
         f"reports; patients: {counts['train']} train, {counts['valid']} valid, "
@@ -94,3 +91,28 @@ def _show(done: Published, out: Path) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _remedy(done: Published, out: Path) -> str:
+    """What to do about a cohort without scans."""
+    from crossdl.ingest.flow_figure import reason_words
+
+    if not done.rows[0].left_scans:
+        files = done.counts["files"]
+        if not files:
+            return "no scan is left: there is no file below --dicom"
+        return (
+            f"no scan is left: no DICOM image of a series is among the {files} file(s) below "
+            "--dicom; dropped.parquet says what they are"
+        )
+    worst = max(done.rows, key=lambda row: row.dropped_scans)
+    hints = {
+        "description": f"`crossdl cohort descriptions {out}` lists what your files have; put what "
+        "you want under [series] in the rules",
+        "no_report": "compare the PatientIDs of the files with the table's column for patient "
+        "([reports.columns] in the rules); patient_digits under [pairing] restores leading zeros",
+        "too_far": "compare time_formats under [reports] and max_hours under [pairing] in the "
+        "rules with the table's times",
+    }
+    hint = hints.get(worst.reason, "see flow.csv, and compare the rules with your files")
+    return f"no scan is left; most were dropped for: {reason_words(worst.reason)}. Remedy: {hint}"

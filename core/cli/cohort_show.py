@@ -1,4 +1,4 @@
-"""``crossdl cohort show``: what a built cohort holds."""
+"""``crossdl cohort show`` and ``descriptions``: what a cohort and the files behind it hold."""
 
 from __future__ import annotations
 
@@ -59,3 +59,35 @@ def show(
     for written in (html, csv):
         if written is not None:
             console.print(f"Written: {written}")
+
+
+def descriptions(
+    folder: Annotated[
+        Path, typer.Argument(metavar="COHORT", help="Folder of a build, finished or not.")
+    ],
+    rules: Annotated[
+        Path | None, typer.Option(help="Rules to try; default: those of the last build.")
+    ] = None,
+) -> None:
+    """List the SeriesDescriptions of your files, to choose from for the rules.
+
+    They are as your scanners wrote them and may name patients: do not share what this prints.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    from crossdl.cli.list import table_console
+    from crossdl.ingest.descriptions import descriptions as found
+    from crossdl.ingest.flow_figure import reason_words
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("SeriesDescription", no_wrap=True)
+    for column in ("Series", "Accepted", "Slices", "Thickness (mm)"):
+        table.add_column(column, justify="right")
+    table.add_column("Others are refused for")
+    for row in found(folder, rules):
+        counts = [str(n) for n in (row.series, row.accepted, row.slices)]
+        thickness = f"{row.thickness_mm:.3g}" if row.thickness_mm else "-"
+        refused = reason_words(row.refused) if row.refused else ""
+        table.add_row(Text(repr(row.description)), *counts, thickness, refused)
+    table_console().print(table)

@@ -70,7 +70,7 @@ def build_cohort(
     rules, text = load_rules(rules_file)
     anatomy = rules.load_anatomy()
     check_folder(dicom)
-    check_table(reports)
+    check_table(reports, rules)
     count = workers or os.cpu_count() or 1
     with opened(out, create=True) as database:
         _check_same_split(database, rules, out)

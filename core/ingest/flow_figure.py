@@ -130,13 +130,14 @@ def _dropped(step: str, rows: Sequence[FlowRow]) -> _Box:
     total = _counts(sum(r.dropped_scans for r in rows), sum(r.dropped_reports for r in rows))
     lines = _wrapped(f"{words(step)}: dropped {total}", _DROPPED_CELLS)
     for row in rows:
-        text = f"{_reason(row.reason)}: {_counts(row.dropped_scans, row.dropped_reports)}"
+        text = f"{reason_words(row.reason)}: {_counts(row.dropped_scans, row.dropped_reports)}"
         first, *more = _wrapped(text, _DROPPED_CELLS - 4)
         lines += [f"{_INDENT * 2}• {first}", *(f"{_INDENT * 5}{line}" for line in more)]
     return _Box(tuple(lines))
 
 
-def _reason(name: str) -> str:
+def reason_words(name: str) -> str:
+    """What people call a reason of the flow."""
     for prefix, wording in (("require_", "{} not accepted"), ("exclude_", "{} excluded")):
         if name.startswith(prefix):
             return words(wording.format(name.removeprefix(prefix)))

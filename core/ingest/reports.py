@@ -6,7 +6,8 @@ import csv
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from io import TextIOWrapper
@@ -54,7 +55,7 @@ class Report:
     reason: str | None
 
 
-def read_reports(path: Path, given: Rules) -> Iterator[Report]:
+def read_reports(path: Path, given: Rules) -> Generator[Report]:
     """Every row of a table, checked by the rules.
 
     Raises:
@@ -70,12 +71,19 @@ def read_reports(path: Path, given: Rules) -> Iterator[Report]:
         yield report
 
 
-def check_table(path: Path) -> None:
-    """Refuses a file that is missing or of an unknown kind, without reading it.
+def check_table(path: Path, given: Rules) -> None:
+    """Refuses a table whose first row shows that it cannot be read by the rules.
 
     Raises:
-        InputError: It is.
+        InputError: It is missing, of an unknown kind or another encoding, has no rows or lacks a
+            column.
     """
+    with closing(read_reports(path, given)) as reports:
+        if next(reports, None) is None:
+            raise InputError(f"{path.name}: has no rows")
+
+
+def _check_file(path: Path) -> None:
     if not path.is_file():
         raise InputError(f"--reports {path}: no such file; give a table ({', '.join(ENDINGS)})")
     ending = path.suffix.lower()
@@ -168,7 +176,7 @@ def _columns(path: Path, found: Sequence[str], rules: ReportRules) -> dict[Colum
 
 
 def _rows(path: Path, rules: ReportRules) -> Iterator[Row]:
-    check_table(path)
+    _check_file(path)
     ending = path.suffix.lower()
     if ending == ".xlsx":
         yield from _xlsx(path)
@@ -178,11 +186,13 @@ def _rows(path: Path, rules: ReportRules) -> Iterator[Row]:
         with path.open(encoding=encoding, newline="") as file:
             yield from (_csv if ending == ".csv" else _jsonl)(path, file)
     except LookupError as error:
-        raise InputError(f"reports.encoding: {encoding!r} is not known; try utf-8") from error
+        raise InputError(
+            f"reports.encoding: {encoding!r} is no encoding; try auto or gb18030"
+        ) from error
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{path.name}: is not {encoding} (at byte {error.start} of a block); name its "
-            "encoding in the rules under [reports]"
+            f"{path.name}: is not {encoding}; set encoding under [reports] in the rules to the "
+            'file\'s, such as "gb18030", or to "auto"'
         ) from error
 
 

@@ -60,7 +60,7 @@ def test_no_secret_on_the_terminal(hospital: SimpleNamespace, tmp_path: Path) ->
     )
     assert done.returncode == 0, done.stderr
     said = (done.stdout + done.stderr).replace(str(tmp_path), "")
-    assert said.count("failed: ") == 2 and "unreadable" in said
+    assert said.count("failed: ") == 2 and "Unreadable" in said
     assert [secret for secret in hospital.secrets if secret.casefold() in said.casefold()] == []
     dropped = pd.read_parquet(tmp_path / "cohort" / "dropped.parquet").to_csv()
     assert [s for s in hospital.secrets if s.casefold() in dropped.casefold()] == []
