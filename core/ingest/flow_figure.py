@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -60,7 +60,7 @@ class _Box:
         return len(self.lines) * _LINE + 2 * _PAD
 
 
-def flow_figure(rows: Sequence[FlowRow]) -> Figure:
+def flow_figure(rows: Sequence[FlowRow], *, drawn: bool = True) -> Figure:
     """Draws the flow from top to bottom.
 
     What is left after each step is a box on the left; what the step dropped, by reason, is a box
@@ -69,6 +69,8 @@ def flow_figure(rows: Sequence[FlowRow]) -> Figure:
 
     Args:
         rows: Of ``flow.csv``, the first and the last without a drop.
+        drawn: Whether characters become shapes, as in PNG. A reason with characters that no
+            installed font has is then shown as its line of ``flow.csv``.
 
     Raises:
         ValueError: There are no rows.
@@ -77,7 +79,7 @@ def flow_figure(rows: Sequence[FlowRow]) -> Figure:
 
     if not rows:
         raise ValueError("a flow needs at least one row")
-    steps = _steps(rows)
+    steps = _steps(_legible(rows) if drawn else rows)
     left = _width(kept for kept, _ in steps)
     right = _width(dropped for _, dropped in steps if dropped)
     height = 2 * _EDGE + sum(
@@ -220,6 +222,22 @@ def _draw(ax: Axes, box: _Box, kind: str, corner: tuple[float, float], width: fl
             va="center",
             **_style(box, k),
         )
+
+
+def _legible(rows: Sequence[FlowRow]) -> list[FlowRow]:
+    """Rows whose reasons the installed fonts can show; the header of the table is line 1."""
+    return [
+        row if _has_shapes(row.reason) else replace(row, reason=f"line {number} of flow.csv")
+        for number, row in enumerate(rows, start=2)
+    ]
+
+
+def _has_shapes(text: str) -> bool:
+    """Whether the installed fonts have a shape for every character."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    fonts = [get_font(findfont(FontProperties(family=[name]))) for name in _families()]
+    return all(any(font.get_char_index(ord(c)) for font in fonts) for c in text)
 
 
 @cache

@@ -50,5 +50,7 @@ def _picture(description: Description) -> str:
         matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "crossdl"}),
         quiet_fonts(),
     ):
-        flow_figure(description.flow).savefig(stream, format="svg", metadata={"Date": None})
+        flow_figure(description.flow, drawn=False).savefig(
+            stream, format="svg", metadata={"Date": None}
+        )
     return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

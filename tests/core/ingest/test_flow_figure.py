@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import Rectangle
 
+import crossdl.ingest.flow_figure as flow_figure_module
 from crossdl.ingest.flow import FlowRow
 from crossdl.ingest.flow_figure import flow_figure, quiet_fonts
 
@@ -24,9 +27,9 @@ def rows(*drops: tuple[str, str, int, int], total: int = 56_535) -> list[FlowRow
     return [*found, FlowRow("kept", "", 0, 0, left, left // 2, left)]
 
 
-def drawn(flow: list[FlowRow]):
+def drawn(flow: list[FlowRow], drawn_shapes: bool = False):
     """Boxes and texts in pixels, and the size of the picture."""
-    figure = flow_figure(flow)
+    figure = flow_figure(flow, drawn=drawn_shapes)
     canvas = FigureCanvasAgg(figure)
     with quiet_fonts():
         canvas.draw()
@@ -36,9 +39,9 @@ def drawn(flow: list[FlowRow]):
     return boxes, texts, figure.bbox
 
 
-def check_layout(flow: list[FlowRow]) -> str:
+def check_layout(flow: list[FlowRow], drawn_shapes: bool = False) -> str:
     """Every text lies in one box, boxes lie apart and inside; returns all words."""
-    boxes, texts, whole = drawn(flow)
+    boxes, texts, whole = drawn(flow, drawn_shapes)
     for k, box in enumerate(boxes):
         assert whole.x0 <= box.x0 and box.x1 <= whole.x1
         assert whole.y0 <= box.y0 and box.y1 <= whole.y1
@@ -93,6 +96,20 @@ def test_reasons_are_put_in_words():
     flow = rows(("reports", "require_exam_class", 0, 5), ("reports", "exclude_parameters", 0, 2))
     words = check_layout(flow)
     assert "Exam class not accepted: 5 reports" in words and "Parameters excluded" in words
+
+
+def test_characters_without_a_font_are_looked_up_in_the_table(monkeypatch):
+    """A picture shows no row of empty boxes; on a page the browser has fonts."""
+    monkeypatch.setattr(flow_figure_module, "_families", lambda: ["DejaVu Sans"])
+    flow = rows(("quality", "few_slices", 5, 0), ("registration", "伪影 severe", 3, 2),
+                ("registration", "metric above -0.8 (größer)", 1, 0))  # fmt: skip
+    words = check_layout(flow, drawn_shapes=True)
+    assert "Line 4 of flow.csv: 3 scans, 2 reports" in words and "伪影" not in words
+    assert "Too few slices" in words and "Metric above -0.8 (größer)" in words
+    assert "伪影 severe: 3 scans" in check_layout(flow)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        FigureCanvasAgg(flow_figure(flow)).draw()
 
 
 def test_flow_without_drops():
