@@ -50,10 +50,17 @@ def attempt(reader: str, folder: str) -> tuple[str, str, float]:
         place = traceback.extract_tb(sys.exc_info()[2])[-1]
         what = f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}"
         detail = traceback.format_exc(limit=-12)
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    resident = _largest_resident_mb()
     if resident > RESIDENT_MB:
         what, detail = "memory", f"{resident:.0f} MB resident"
     return what, detail, resident
+
+
+def _largest_resident_mb() -> float:
+    """Of this program alone (Linux); ``ru_maxrss`` would count what its parent used, too."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
 
 
 def _series(folder: Path) -> None:
