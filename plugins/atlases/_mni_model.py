@@ -62,8 +62,9 @@ class HeadModel:
     sources: Mapping[str, str]
 
 
+@cache
 def head_data() -> dict[str, Any]:
-    """The data of the model: parts of AAL, densities, structures of the skull."""
+    """The data of the model (parts of AAL, densities, structures), not to be changed."""
     text = (files("crossdl") / "plugins" / "atlases" / "mni_head.toml").read_text("utf-8")
     return tomllib.loads(text)
 

@@ -16,6 +16,7 @@ from crossdl.plugins.atlases._mni_vault import layer_map
 from crossdl.plugins.cohorts._phantom_tissue import cubic_basis
 from crossdl.types import BoolArray, Float64Array, FloatArray, Grid, LabelArray
 
+_BONE_HU = 180.0
 _MODES = 5
 _FINE_MM = 17.0
 _REACH_MM = 150.0
@@ -83,6 +84,17 @@ class Space:
     def brain_index(self) -> _Indices:
         """Flat indices of ``brain_mask``."""
         return np.flatnonzero(self.brain_mask & self.model.inside.ravel())
+
+    @cached_property
+    def bone_index(self) -> _Indices:
+        """Flat indices of bone."""
+        return np.flatnonzero(self.model.hu > _BONE_HU)
+
+    @cached_property
+    def flesh_index(self) -> _Indices:
+        """Flat indices of muscle and what is as dense, outside the brain."""
+        dense = np.abs(self.model.hu.ravel() - np.float32(45.0)) < 25.0
+        return np.flatnonzero(dense & ~self.brain_mask)
 
     @cached_property
     def white_share(self) -> FloatArray:
@@ -223,7 +235,7 @@ def make_pose(
 
     heavy = np.sqrt(4.0 / rng.chisquare(4.0))  # a few patients lie far off
     angles = rng.normal(0.0, turn_degrees) * heavy + np.array([pitch_degrees, 0.0, 0.0])
-    angles = np.deg2rad(angles.clip(-28.0, 28.0))
+    angles = np.deg2rad(angles.clip([-28.0, -18.0, -18.0], [28.0, 18.0, 18.0]))
     bottom = rng.uniform(-115.0, -68.0) / body.scale[2]  # mm below the middle
     top = 88.0 / body.scale[2] + rng.uniform(-16.0, 6.0)
     if rng.random() < 0.05:

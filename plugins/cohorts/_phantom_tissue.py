@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from crossdl.plugins.cohorts._phantom_config import HeadRanges
     from crossdl.plugins.cohorts._phantom_head import Space
 
-_BONE_HU = 180.0
-
 
 @dataclass(frozen=True)
 class Person:
@@ -85,10 +83,10 @@ def normal_hu(space: Space, person: Person, rng: np.random.Generator) -> FloatAr
     result = model.hu.copy()
     flat = result.ravel()
 
-    bone = flat > _BONE_HU
-    flat[bone] *= (person.bone * (1.0 + 0.12 * rough.ravel()[bone])).astype(np.float32)
-    meat = (np.abs(flat - 45.0) < 25.0) & ~space.brain_mask
-    flat[meat] += (person.hu["muscle"] - 55.0 + 2.5 * rough.ravel()[meat]).astype(np.float32)
+    at = space.bone_index
+    flat[at] *= np.float32(person.bone) * (np.float32(1.0) + np.float32(0.12) * rough.ravel()[at])
+    at = space.flesh_index
+    flat[at] += np.float32(person.hu["muscle"] - 55.0) + np.float32(2.5) * rough.ravel()[at]
 
     at = space.brain_index
     fluid = model.fluid.ravel()[at]

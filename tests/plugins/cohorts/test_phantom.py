@@ -196,7 +196,7 @@ def test_densities(anatomy: Anatomy, cohort: Phantom, records: list[ScanRecord])
         hu, labels = cohort.volume(record).array, cohort.region_truth(record).labels
         for name, low, high in (
             ("left_frontal_lobe", 20, 45),
-            ("right_cerebellum", 20, 45),
+            ("right_cerebellum", 20, 48),  # between dense bones, which harden the beam
             ("left_centrum_ovale", 20, 40),
             ("right_lateral_ventricle", 0, 24),
         ):
