@@ -16,7 +16,7 @@ REGISTRY = """
 plugin_paths = ["plugins"]
 
 [compositions.tiny]
-extends = "demonstrator"
+extends = "scratch"
 segmenter = { kind = "slabs" }
 analyzer = { volume_shape = [16, 32, 32], levels = 3, base_filters = 2, epochs = 3 }
 
