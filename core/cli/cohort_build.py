@@ -36,7 +36,11 @@ def build(
     from crossdl.ingest.build import build_cohort
 
     done = build_cohort(dicom, reports, rules, out, salt=salt, workers=workers, timeout_s=timeout)
-    _show(done, out)
+    _show_flow(done)
+    _show_failures(done)
+    if not done.counts["scans"]:
+        typer.echo(_remedy(done, out))
+    _show_counts(done, out)
 
 
 def rules() -> None:
@@ -54,10 +58,12 @@ def exclude(
     """Drop scans found unfit later, such as those whose registration failed."""
     from crossdl.ingest.exclude import exclude_scans
 
-    _show(exclude_scans(cohort, table, step), cohort)
+    done = exclude_scans(cohort, table, step)
+    _show_flow(done)
+    _show_counts(done, cohort)
 
 
-def _show(done: Published, out: Path) -> None:
+def _show_flow(done: Published) -> None:
     from rich.table import Table
 
     from crossdl.cli.list import table_console
@@ -72,24 +78,24 @@ def _show(done: Published, out: Path) -> None:
         dropped = [str(n) if n else "" for n in (row.dropped_scans, row.dropped_reports)]
         left = [str(row.left_scans), str(row.left_patients)]
         table.add_row(row.step, reason_words(row.reason), *dropped, *left)
-    console = table_console()
-    console.print(table)
+    table_console().print(table)
+
+
+def _show_failures(done: Published) -> None:
     failed = [drop for drop in done.drops if drop.step == "volume" and drop.what == "pair"]
     for drop in failed[:_SHOWN]:
         reason = drop.detail or drop.reason
-        name = "" if drop.id in reason else f"{drop.id}: "
-        console.print(f"failed: {name}{reason}", highlight=False, soft_wrap=True, markup=False)
+        typer.echo(f"failed: {'' if drop.id in reason else f'{drop.id}: '}{reason}")
     if len(failed) > _SHOWN:
-        console.print(f"and {len(failed) - _SHOWN} more, in dropped.parquet")
+        typer.echo(f"and {len(failed) - _SHOWN} more, in dropped.parquet")
+
+
+def _show_counts(done: Published, out: Path) -> None:
     counts = done.counts
-    if not counts["scans"]:
-        console.print(_remedy(done, out), highlight=False, soft_wrap=True, markup=False)
-    console.print(
+    typer.echo(
         f"{counts['scans']} scans of {counts['patients']} patients with {counts['reports']} "
         f"reports; patients: {counts['train']} train, {counts['valid']} valid, "
-        f"{counts['test']} test\nCohort: {out}  (its folder private/ must not be shared)",
-        highlight=False,
-        soft_wrap=True,
+        f"{counts['test']} test\nCohort: {out}  (its folder private/ must not be shared)"
     )
 
 
