@@ -157,8 +157,7 @@ def _run_all(
     from pebble import ProcessExpired
 
     count = min(workers or os.cpu_count() or 1, len(keys))
-    pool = worker_pool(count)
-    try:
+    with worker_pool(count) as pool:
         futures: dict[Future[str | None], str] = {
             pool.schedule(_segment_one, args=[job, scan_id, key], timeout=timeout_s): scan_id
             for scan_id, key in keys.items()
@@ -171,12 +170,6 @@ def _run_all(
             except ProcessExpired as error:
                 reason = f"the worker process died (exit code {error.exitcode})"
             finished(futures[future], reason)
-        pool.close()  # type: ignore[no-untyped-call]
-    except BaseException:
-        pool.stop()  # type: ignore[no-untyped-call]
-        raise
-    finally:
-        pool.join()
 
 
 def _segment_one(job: _Job, scan_id: str, key: Mapping[str, Any]) -> str | None:

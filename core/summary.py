@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from crossdl.anatomy import Anatomy
 from crossdl.files import write_text
 from crossdl.interfaces import Estimate, Evaluation, FitResult
+from crossdl.pages import render_page
 from crossdl.types import SPLITS, ScanRecord
 
 if TYPE_CHECKING:
@@ -160,15 +161,6 @@ def write_summary(
     Returns:
         Path of the page.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        autoescape=True,
-        loader=PackageLoader("crossdl"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
     config = _read_json(folder / "config.json")
     figures = folder / "figures"
     sections = []
@@ -187,7 +179,8 @@ def write_summary(
             for name, table in evaluation.tables.items()
         ]
         sections.append({"kind": kind, "rows": rows, "figures": pictures, "tables": tables})
-    page = environment.get_template("summary.html.j2").render(
+    page = render_page(
+        "summary.html.j2",
         title=title,
         description=description,
         anatomy=anatomy.title,

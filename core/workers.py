@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from typing import TYPE_CHECKING
 
@@ -14,20 +16,30 @@ if TYPE_CHECKING:
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 
 
-def worker_pool(count: int) -> ProcessPool:
+@contextmanager
+def worker_pool(count: int) -> Iterator[ProcessPool]:
     """A pool of new Python processes, none of which outlives this one.
 
-    Use it from a thread that lives until the pool is joined: on Linux the workers end with the
-    thread that started them.
+    At the end of the block it finishes what is scheduled, or stops at once if the block raised.
+    Use it from a thread that lives until then: on Linux the workers end with the thread that
+    started them.
 
     Args:
-        count: Number of processes, at least 1.
+        count: Number of processes, at least 1; they start with the first task.
     """
     from pebble import ProcessPool
 
-    return ProcessPool(
+    pool = ProcessPool(
         max_workers=count, context=get_context("spawn"), initializer=_end_with_parent
     )
+    try:
+        yield pool
+        pool.close()  # type: ignore[no-untyped-call]
+    except BaseException:
+        pool.stop()  # type: ignore[no-untyped-call]
+        raise
+    finally:
+        pool.join()
 
 
 def _end_with_parent() -> None:

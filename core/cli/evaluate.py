@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crossdl.cli.options import RegistryFile
+from crossdl.cli.options import ModelFolder, RegistryFile
 
 
 def evaluate(
@@ -15,10 +15,7 @@ def evaluate(
         str, typer.Argument(help="Composition whose cohort and evaluators are used.")
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
-    model: Annotated[
-        Path | None,
-        typer.Option(help="Model folder (RUN/model); default: the shipped demonstrator."),
-    ] = None,
+    model: ModelFolder = None,
     registry: RegistryFile = None,
     change: Annotated[
         list[str] | None,

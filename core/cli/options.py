@@ -12,3 +12,6 @@ RegistryFile = Annotated[Path | None, typer.Option(help="registry.toml; default:
 AllowMissingSlices = Annotated[
     bool, typer.Option("--allow-missing-slices", help="Interpolate over missing slices.")
 ]
+ModelFolder = Annotated[
+    Path | None, typer.Option(help="Model folder (RUN/model); default: the shipped demonstrator.")
+]

@@ -7,16 +7,13 @@ from typing import Annotated
 
 import typer
 
-from crossdl.cli.options import AllowMissingSlices, RegistryFile, ScanPath
+from crossdl.cli.options import AllowMissingSlices, ModelFolder, RegistryFile, ScanPath
 
 
 def predict(
     path: ScanPath,
     out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
-    model: Annotated[
-        Path | None,
-        typer.Option(help="Model folder (RUN/model); default: the shipped demonstrator."),
-    ] = None,
+    model: ModelFolder = None,
     registry: RegistryFile = None,
     allow_missing_slices: AllowMissingSlices = False,
 ) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,15 +129,15 @@ class _Readers:
         self._root = os.fsencode(root.resolve())
         self._workers = max(1, workers)
         self._queue: deque[tuple[Sequence[Entry], Future[list[Header]]]] = deque()
+        self._block = ExitStack()
         self._pool: Any = None
 
     def __enter__(self) -> _Readers:
+        self._pool = self._block.enter_context(worker_pool(self._workers))
         return self
 
-    def __exit__(self, kind: object, *rest: object) -> None:
-        if self._pool is not None:
-            self._pool.close() if kind is None else self._pool.stop()
-            self._pool.join()
+    def __exit__(self, *raised: Any) -> None:
+        self._block.__exit__(*raised)
 
     def submit(
         self, entries: Sequence[Entry]
@@ -153,8 +154,6 @@ class _Readers:
             yield self._next()
 
     def _schedule(self, entries: Sequence[Entry]) -> Future[list[Header]]:
-        if self._pool is None:
-            self._pool = worker_pool(self._workers)
         paths = [entry[0] for entry in entries]
         future: Future[list[Header]] = self._pool.schedule(
             read_headers, args=[self._root, paths], timeout=_SECONDS

@@ -9,6 +9,7 @@ from pathlib import Path
 from crossdl.files import write_text
 from crossdl.ingest.describe import GROUPS, Description, characteristics, rate_rows
 from crossdl.ingest.flow_figure import flow_figure, quiet_fonts
+from crossdl.pages import render_page
 
 
 def write_page(path: Path, description: Description, name: str) -> None:
@@ -19,17 +20,9 @@ def write_page(path: Path, description: Description, name: str) -> None:
         description: Of :func:`crossdl.ingest.describe.describe`.
         name: What the page calls the cohort.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        autoescape=True,
-        loader=PackageLoader("crossdl"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
     anatomy = description.anatomy
-    page = environment.get_template("cohort.html.j2").render(
+    page = render_page(
+        "cohort.html.j2",
         name=name,
         anatomy=anatomy.title,
         groups=GROUPS,

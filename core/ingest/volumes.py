@@ -134,8 +134,7 @@ def _run(jobs: Sequence[Job], workers: int, timeout_s: float) -> Iterator[tuple[
     from pebble import ProcessExpired
 
     waiting, running = list(reversed(jobs)), dict[Future[Outcome], Job]()
-    pool = worker_pool(min(workers, len(jobs)))
-    try:
+    with worker_pool(min(workers, len(jobs))) as pool:
         while waiting or running:
             while waiting and len(running) < 4 * workers:
                 job = waiting.pop()
@@ -149,12 +148,6 @@ def _run(jobs: Sequence[Job], workers: int, timeout_s: float) -> Iterator[tuple[
                 except ProcessExpired as error:
                     outcome = Outcome("worker_died", f"exit code {error.exitcode}", {})
                 yield job.scan, outcome
-        pool.close()  # type: ignore[no-untyped-call]
-    except BaseException:
-        pool.stop()  # type: ignore[no-untyped-call]
-        raise
-    finally:
-        pool.join()
 
 
 def prepare(job: Job) -> Outcome:

@@ -38,7 +38,8 @@ if __name__ == "__main__":
         process.start()
         process.join()
     else:
-        workers.worker_pool(1).schedule(globals()[sys.argv[1]]).result()
+        with workers.worker_pool(1) as pool:
+            pool.schedule(globals()[sys.argv[1]]).result()
 """
 
 
@@ -73,12 +74,7 @@ def test_no_worker_outlives_a_killed_parent(tmp_path: Path, task: str) -> None:
 def test_a_pool_replaces_a_dead_worker() -> None:
     from pebble import ProcessExpired
 
-    pool = worker_pool(1)
-    try:
+    with worker_pool(1) as pool:
         with pytest.raises(ProcessExpired):
             pool.schedule(os._exit, args=[3]).result()
         assert pool.schedule(len, args=["four"]).result() == 4
-        pool.close()
-    finally:
-        pool.stop()
-        pool.join()
