@@ -32,8 +32,21 @@ def frames_of(image: DicomObject) -> list[Header]:
     those of the file as a whole.
 
     Raises:
-        InputError: A file of several frames does not say where each is.
+        InputError: A file of several frames does not say where each is, or its functional groups
+            are damaged.
     """
+    try:
+        return _frames_of(image)
+    except InputError:
+        raise
+    except Exception as error:  # pydicom converts values when they are read, and raises many kinds
+        raise InputError(
+            f"{image.source.place}: its functional groups cannot be read, the file is damaged; "
+            f"copy or export it again ({type(error).__name__})"
+        ) from error
+
+
+def _frames_of(image: DicomObject) -> list[Header]:
     header = image.header
     shared = list(header["SharedFunctionalGroupsSequence"] or ())
     frames = list(header["PerFrameFunctionalGroupsSequence"] or ())

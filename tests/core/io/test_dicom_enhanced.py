@@ -138,3 +138,20 @@ def test_legacy_converted_by_highdicom(tmp_path, write_series, dicom_writer):
     expected, found = (read_volume(tmp_path / name) for name in ("slices", "enhanced"))
     np.testing.assert_array_equal(found.array, expected.array)
     assert found.grid.same_as(expected.grid, 1e-6)
+
+
+def test_a_group_of_unknown_value_representation(tmp_path, write_series, dicom_writer):
+    """Found by fuzzing: pydicom raises on it only when the group is looked at."""
+    paths = write_series(tmp_path / "slices", dicom_writer.even(5))
+
+    def mark(data):
+        for frame in data.PerFrameFunctionalGroupsSequence:
+            frame.add_new((0x4F4D, 0x4F4E), "LO", "mark")
+
+    target = dicom_writer.to_enhanced(paths, tmp_path / "x" / "all.dcm", change=mark)
+    content = target.read_bytes()
+    marked = b"\x4d\x4f\x4e\x4fLO"
+    assert content.count(marked) == 5
+    target.write_bytes(content.replace(marked, b"\x4d\x4f\x4e\x4fCH"))
+    with pytest.raises(InputError, match="s1: file 1: its functional groups cannot be read"):
+        read_series_files([target], "CT", name="s1")
