@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 from crossdl.config import flatten_errors
 from crossdl.errors import ConfigError
 from crossdl.hints import did_you_mean
+from crossdl.labels import LabelSet, Partner
 from crossdl.lexicon import Lexicon
 from crossdl.types import BoolArray
 
@@ -71,14 +72,12 @@ class Window(_Frozen):
         return self.level + self.width / 2
 
 
-class Anatomy(_Frozen):
+class Anatomy(LabelSet):
     """Regions, types and conventions of one body part and modality.
 
     Attributes of the file are the fields below; see ``anatomies/head_ct.toml``.
     """
 
-    name: str
-    title: str
     modality: str = Field(description="DICOM Modality a series must have, e.g. CT")
     regions: tuple[Region, ...] = Field(min_length=1)
     types: tuple[AbnormalityType, ...] = Field(min_length=1)
@@ -138,11 +137,6 @@ class Anatomy(_Frozen):
         return len(self.regions)
 
     @property
-    def n_types(self) -> int:
-        """M, the number of abnormality types."""
-        return len(self.types)
-
-    @property
     def region_names(self) -> tuple[str, ...]:
         """The N region names in order."""
         return tuple(r.name for r in self.regions)
@@ -173,6 +167,13 @@ class Anatomy(_Frozen):
         names = self.region_names
         swapped = [names.index(r.mirror) for r in self.regions]
         return np.array([*swapped, len(names), len(names) + 1], dtype=np.int64)
+
+    @property
+    def side_partners(self) -> frozenset[Partner]:
+        """Sides of paired regions."""
+        by_name = {r.name: r for r in self.regions}
+        pairs = [(r.side, by_name[r.mirror].side) for r in self.regions]
+        return frozenset((a, b) for a, b in pairs if a is not None and b is not None)
 
     @cached_property
     def possible(self) -> BoolArray:

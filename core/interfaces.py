@@ -27,13 +27,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin
 
 import numpy as np
+from pydantic import Field
 
 from crossdl.anatomy import Anatomy
 from crossdl.config import ComponentConfig
 from crossdl.errors import InputError
+from crossdl.labels import LabelSet, Level
 from crossdl.types import (
     BoolArray,
     FloatArray,
@@ -97,14 +99,53 @@ def build(config: ComponentConfig, anatomy: Anatomy) -> Any:
     return _COMPONENT_OF[type(config)](config, anatomy)
 
 
-class ReportDiscretizer(Component[ConfigT]):
+class DiscretizerConfig(ComponentConfig):
+    """Settings that every discretizer has."""
+
+    linking: Literal["sentence", "clause"] = Field(
+        "sentence",
+        description="sentence: all regions of a sentence share all its types (E1, the paper); "
+        "clause: only those of the same clause do",
+    )
+
+
+DiscretizerT = TypeVar("DiscretizerT", bound=DiscretizerConfig)
+
+
+class ReportDiscretizer(Component[DiscretizerT]):
     """Sentences of a Findings section → probabilities of region and type labels.
 
-    Core does the rest: splitting reports into sentences and merging by E1
-    (:mod:`crossdl.reports`).
+    Core does the rest: splitting reports into sentences, labelling equal ones once, linking
+    regions and types, and merging by E1 (:mod:`crossdl.reports`).
+
+    Attributes:
+        labels: The label set, in most cases an anatomy.
     """
 
     slot = "discretizer"
+
+    def __init__(self, config: DiscretizerT, anatomy: LabelSet) -> None:
+        """Keeps both; an anatomy is a label set with images behind it."""
+        self.config = config
+        self.labels = anatomy
+
+    @property
+    def level(self) -> Level:
+        """What :meth:`label` takes: sentences, or whole reports, which are then not split."""
+        return "sentence"
+
+    @property
+    def thresholds(self) -> tuple[FloatArray, FloatArray]:
+        """``(N + 2,)`` and ``(M,)``: probabilities above them count as stated."""
+        return (
+            np.full(len(self.labels.label_names), 0.5, dtype=np.float32),
+            np.full(self.labels.n_types, 0.5, dtype=np.float32),
+        )
+
+    @property
+    def trained(self) -> bool:
+        """Whether :meth:`label` works without :meth:`fit` or :meth:`load`."""
+        return True
 
     @abstractmethod
     def label(self, sentences: Sequence[str]) -> SentenceLabels:
@@ -115,8 +156,47 @@ class ReportDiscretizer(Component[ConfigT]):
             labels must not depend on its neighbours; an empty sentence gives zeros.
         """
 
-    def fit(self, train: SentenceLabels, valid: SentenceLabels, seed: int) -> None:
-        """Learns from labelled sentences (E2). Rule-based discretizers do nothing."""
+    def link(self, labels: SentenceLabels) -> BoolArray:
+        """Which types each sentence states of which region, ``(n, N + 2, M)``.
+
+        Asked only where ``config.linking`` is ``"clause"``. This default labels every clause by
+        itself; discretizers that know better override it.
+
+        Args:
+            labels: What :meth:`label` says of whole sentences, with thresholds.
+        """
+        from crossdl.clauses import link_by_clause
+
+        return link_by_clause(self, labels)
+
+    def fit(
+        self,
+        train: SentenceLabels,
+        valid: SentenceLabels,
+        *,
+        unlabelled: Sequence[str] = (),
+        seed: int,
+        folder: Path,
+    ) -> None:
+        """Learns from labelled sentences (E2). Rule-based discretizers do nothing.
+
+        Args:
+            train: Silver sentences; labels may be probabilities.
+            valid: The same, for stopping and calibration.
+            unlabelled: More texts of the same kind, for pre-training.
+            seed: Everything random derives from it; equal seeds give equal bytes on CPU.
+            folder: Checkpoints and logs go here; a killed training continues from it.
+        """
+
+    def save(self, folder: Path) -> None:
+        """Writes a trained discretizer into an existing folder; rule-based ones write nothing."""
+
+    def load(self, folder: Path) -> None:
+        """Reads what :meth:`save` wrote.
+
+        Raises:
+            InputError: Files are missing, damaged, or made for other labels.
+        """
 
 
 class AtlasSource(Component[ConfigT]):

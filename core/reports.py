@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crossdl.anatomy import Anatomy
+from crossdl.labels import LabelSet
 from crossdl.lexicon import Lexicon, any_of
 from crossdl.types import AbnormalityMatrix, SentenceLabels
 
@@ -24,7 +25,7 @@ _CLOSING = r"[ \t]*(?:[】\]][ \t]*[:：]?|[:：]|(?=\r?\n))"
 """What makes a word at the start of a line or sentence a header."""
 
 
-def split_findings(text: str, anatomy: Anatomy) -> list[str]:
+def split_findings(text: str, anatomy: LabelSet) -> list[str]:
     """The sentences of a report's Findings section, in order.
 
     Where the text has headers, only its Findings sections are used; without a Findings header,
@@ -53,69 +54,74 @@ def split_findings(text: str, anatomy: Anatomy) -> list[str]:
     return sentences
 
 
-def merge(labels: SentenceLabels, anatomy: Anatomy, threshold: float = 0.5) -> AbnormalityMatrix:
+def merge(labels: SentenceLabels, anatomy: LabelSet) -> AbnormalityMatrix:
     """Merges the sentences of one report: A = max over sentences s of r_s t_sᵀ (E1).
 
     Args:
-        labels: ``(n, N + 2)`` and ``(n, M)`` probabilities; n may be 0.
+        labels: ``(n, N + 2)`` and ``(n, M)`` probabilities; n may be 0. Where they carry links,
+            only linked cells of r_s t_sᵀ count.
         anatomy: Gives N and M.
-        threshold: Labels above it count as stated.
 
     Returns:
         A 0/1 matrix; its evidence lists the sentences behind each positive cell.
     """
-    regions = labels.regions > threshold
-    types = labels.types > threshold
     values = np.zeros((len(anatomy.label_names), anatomy.n_types), dtype=np.float32)
     evidence: dict[tuple[int, int], list[int]] = {}
-    for s in range(len(labels.sentences)):
-        for row in np.flatnonzero(regions[s]):
-            for column in np.flatnonzero(types[s]):
-                values[row, column] = 1.0
-                evidence.setdefault((int(row), int(column)), []).append(s)
+    for s, row, column in np.argwhere(labels.cells):
+        values[row, column] = 1.0
+        evidence.setdefault((int(row), int(column)), []).append(int(s))
     return AbnormalityMatrix(values, {cell: tuple(found) for cell, found in evidence.items()})
 
 
+def label_sentences(
+    discretizer: ReportDiscretizer[Any], sentences: Sequence[str]
+) -> SentenceLabels:
+    """Labels of sentences with their thresholds, linked by clause where so configured."""
+    labels = replace(discretizer.label(sentences), thresholds=discretizer.thresholds)
+    if discretizer.config.linking == "sentence":
+        return labels
+    return replace(labels, links=discretizer.link(labels))
+
+
 def label_reports(
-    discretizer: ReportDiscretizer[Any], findings: Sequence[str | None], anatomy: Anatomy
+    discretizer: ReportDiscretizer[Any], findings: Sequence[str | None]
 ) -> list[SentenceLabels | None]:
     """Labels of every report's sentences; None for a report that is None.
 
     Templates repeat: each different sentence is labelled once.
     """
-    reports = [None if text is None else split_findings(text, anatomy) for text in findings]
+
+    def units(text: str) -> list[str]:
+        if discretizer.level == "sentence":
+            return split_findings(text, discretizer.labels)
+        return [text.strip()] if text.strip() else []
+
+    reports = [None if text is None else units(text) for text in findings]
     unique = list(dict.fromkeys(s for sentences in reports if sentences for s in sentences))
-    labels = discretizer.label(unique)
+    labels = label_sentences(discretizer, unique)
     at = {sentence: i for i, sentence in enumerate(unique)}
-
-    def of(sentences: list[str]) -> SentenceLabels:
-        index = np.array([at[s] for s in sentences], dtype=np.int64)
-        return SentenceLabels(tuple(sentences), labels.regions[index], labels.types[index])
-
-    return [None if sentences is None else of(sentences) for sentences in reports]
-
-
-def discretize_reports(
-    discretizer: ReportDiscretizer[Any], findings: Sequence[str | None], anatomy: Anatomy
-) -> list[AbnormalityMatrix | None]:
-    """Abnormality matrices of reports (E1), one per item; None for a report that is None."""
     return [
-        None if labels is None else merge(labels, anatomy)
-        for labels in label_reports(discretizer, findings, anatomy)
+        None if sentences is None else labels.take([at[s] for s in sentences])
+        for sentences in reports
     ]
 
 
-def mirror_text(text: str, anatomy: Anatomy) -> str:
+def discretize_reports(
+    discretizer: ReportDiscretizer[Any], findings: Sequence[str | None]
+) -> list[AbnormalityMatrix | None]:
+    """Abnormality matrices of reports (E1), one per item; None for a report that is None."""
+    return [
+        None if labels is None else merge(labels, discretizer.labels)
+        for labels in label_reports(discretizer, findings)
+    ]
+
+
+def mirror_text(text: str, anatomy: LabelSet) -> str:
     """Swaps the side words of every language; labels become those of the mirrored scan.
 
     A word keeps its capitals: "Left frontal" becomes "Right frontal".
     """
-    partner: dict[str, str] = {}
-    by_name = {region.name: region for region in anatomy.regions}
-    for region in anatomy.regions:
-        other = by_name[region.mirror].side
-        if region.side is not None and other is not None:
-            partner[region.side] = other
+    partner = dict(anatomy.side_partners)
     swaps: list[tuple[int, int, str]] = []
     for lexicon in anatomy.lexicon.values():
         for side, patterns in lexicon.side_patterns.items():

@@ -157,7 +157,7 @@ class _Pipeline:
             with self._stage("Discretize"):
                 discretizer = self._create("discretizer", self.composition.discretizer)
                 texts = [r.findings for r in reported]
-                labels = discretize_reports(discretizer, texts, self.anatomy)
+                labels = discretize_reports(discretizer, texts)
             found |= {r.scan_id: m for r, m in zip(reported, labels, strict=True) if m is not None}
         return found
 

@@ -126,11 +126,41 @@ class SentenceLabels:
         sentences: The n sentences.
         regions: ``(n, N + 2)`` float32 probabilities that the region is abnormal.
         types: ``(n, M)`` float32 probabilities that the abnormality type is stated.
+        links: ``(n, N + 2, M)``: which types a sentence states of which region, or None: all
+            types of a sentence are stated of all its regions (E1).
+        thresholds: ``(N + 2,)`` and ``(M,)``; labels above them count as stated. None is 0.5.
     """
 
     sentences: tuple[str, ...]
     regions: FloatArray
     types: FloatArray
+    links: BoolArray | None = None
+    thresholds: tuple[FloatArray, FloatArray] | None = None
+
+    @property
+    def stated_regions(self) -> BoolArray:
+        """``(n, N + 2)``: which region labels count."""
+        cut = np.float32(0.5) if self.thresholds is None else self.thresholds[0]
+        return np.asarray(self.regions > cut, dtype=np.bool_)
+
+    @property
+    def stated_types(self) -> BoolArray:
+        """``(n, M)``: which type labels count."""
+        cut = np.float32(0.5) if self.thresholds is None else self.thresholds[1]
+        return np.asarray(self.types > cut, dtype=np.bool_)
+
+    @property
+    def cells(self) -> BoolArray:
+        """``(n, N + 2, M)``: r_s t_sᵀ of the labels that count, where they are linked."""
+        pairs = self.stated_regions[:, :, None] & self.stated_types[:, None, :]
+        return pairs if self.links is None else pairs & self.links
+
+    def take(self, index: Sequence[int] | npt.NDArray[np.int64]) -> SentenceLabels:
+        """The labels of some of the sentences, in the order of ``index``."""
+        at = np.asarray(index, dtype=np.int64)
+        links = None if self.links is None else self.links[at]
+        texts = tuple(self.sentences[int(i)] for i in at)
+        return SentenceLabels(texts, self.regions[at], self.types[at], links, self.thresholds)
 
 
 @dataclass(frozen=True, eq=False)

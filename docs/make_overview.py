@@ -53,7 +53,7 @@ def main(run: Path, composition_name: str = "demo") -> None:
 
     record = max(records, key=shown)
     discretizer = book.catalog.create("discretizer", composition.discretizer, anatomy)
-    [matrix] = discretize_reports(discretizer, [record.findings], anatomy)
+    [matrix] = discretize_reports(discretizer, [record.findings])
     outcome = segment_cohort(
         [record],
         cohort=composition.cohort,

@@ -107,7 +107,7 @@ def _entries(
         sentences = iter(range(len(texts)))
         labels = discretizer.label(texts)
         reports = label_reports(
-            discretizer, [r.text if r.kind == "findings" else None for r in chunk], anatomy
+            discretizer, [r.text if r.kind == "findings" else None for r in chunk]
         )
         for row, report in zip(chunk, reports, strict=True):
             entry: dict[str, Any] = {"row": row.index, "id": row.id, row.kind: row.text}
@@ -138,10 +138,12 @@ def _report_entry(labels: SentenceLabels, anatomy: Anatomy) -> dict[str, Any]:
         "sentences": [
             {
                 "text": text,
-                "regions": [n for n, p in zip(anatomy.label_names, r, strict=True) if p > 0.5],
-                "types": [n for n, p in zip(anatomy.type_names, t, strict=True) if p > 0.5],
+                "regions": [n for n, p in zip(anatomy.label_names, r, strict=True) if p],
+                "types": [n for n, p in zip(anatomy.type_names, t, strict=True) if p],
             }
-            for text, r, t in zip(labels.sentences, labels.regions, labels.types, strict=True)
+            for text, r, t in zip(
+                labels.sentences, labels.stated_regions, labels.stated_types, strict=True
+            )
         ],
         "matrix": {
             name: _named(anatomy.type_names, values)

@@ -156,7 +156,7 @@ def _label(
     labels: dict[str, SentenceLabels] = {}
     for start in track(range(0, len(names), _CHUNK), f"labelling, {_CHUNK} reports a step"):
         chunk = names[start : start + _CHUNK]
-        found = label_reports(discretizer, [reports[n].findings for n in chunk], anatomy)
+        found = label_reports(discretizer, [reports[n].findings for n in chunk])
         labels |= {n: f for n, f in zip(chunk, found, strict=True) if f is not None}
     return labels
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,19 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossdl.anatomy import load_anatomy
-from crossdl.config import ComponentConfig
-from crossdl.interfaces import ReportDiscretizer
+from crossdl.interfaces import DiscretizerConfig, ReportDiscretizer
 from crossdl.reports import discretize_reports, label_reports, merge, mirror_text, split_findings
 from crossdl.types import SentenceLabels
 
 ANATOMY = load_anatomy("head_ct")
 
 
-class Spy(ReportDiscretizer[ComponentConfig]):
+class Spy(ReportDiscretizer[DiscretizerConfig]):
     """Says that a sentence's first region and type are its length modulo their number."""
 
     def __init__(self) -> None:
-        super().__init__(ComponentConfig(kind="spy"), ANATOMY)
+        super().__init__(DiscretizerConfig(kind="spy"), ANATOMY)
         self.seen: list[str] = []
 
     def label(self, sentences: Sequence[str]) -> SentenceLabels:
@@ -106,7 +106,8 @@ def test_merge_is_the_maximum_of_outer_products_with_its_evidence() -> None:
     assert matrix.evidence == {
         (0, 0): (0,), (0, 1): (0, 2), (2, 0): (0,), (2, 1): (0,), (1, 0): (1,)
     }  # fmt: skip
-    assert merge(labels, ANATOMY, threshold=0.85).values.sum() == 1
+    cut = np.full(1, 0.85, dtype=np.float32)
+    assert merge(replace(labels, thresholds=(cut, cut)), ANATOMY).values.sum() == 1
 
 
 def test_merge_of_nothing_is_zero() -> None:
@@ -118,13 +119,13 @@ def test_merge_of_nothing_is_zero() -> None:
 def test_repeated_sentences_are_labelled_once() -> None:
     spy = Spy()
     reports = ["no bleed. no shift", None, "no shift. no bleed. no bleed", ""]
-    matrices = discretize_reports(spy, reports, ANATOMY)
+    matrices = discretize_reports(spy, reports)
     assert spy.seen == ["no bleed", "no shift"]
     assert matrices[1] is None
     assert matrices[0] is not None and matrices[2] is not None and matrices[3] is not None
     np.testing.assert_array_equal(matrices[0].values, matrices[2].values)
     assert not matrices[3].values.any()
-    labels = label_reports(spy, reports, ANATOMY)[2]
+    labels = label_reports(spy, reports)[2]
     assert labels is not None and labels.sentences == ("no shift", "no bleed", "no bleed")
     alone = spy.label(labels.sentences)
     np.testing.assert_array_equal(labels.regions, alone.regions)

@@ -16,7 +16,7 @@ RULES = load_rules(None)[0]
 
 def excluded(text: str, rules: ExclusionRules = RULES.exclusions) -> bool:
     discretizer = default_catalog().create("discretizer", RULES.discretizer, ANATOMY)
-    (labels,) = label_reports(discretizer, [text], ANATOMY)
+    (labels,) = label_reports(discretizer, [text])
     assert labels is not None
     return Ischaemia(rules, ANATOMY).with_hypodensity(labels.sentences, merge(labels, ANATOMY))
 

@@ -257,7 +257,7 @@ def test_reports_can_be_read_back(anatomy: Anatomy, cohort: Phantom) -> None:
     catalog = default_catalog()
     reader = catalog.create("discretizer", catalog.parse("discretizer", "lexicon"), anatomy)
     records = cohort.records()
-    read = discretize_reports(reader, [r.findings for r in records], anatomy)
+    read = discretize_reports(reader, [r.findings for r in records])
     said = np.stack([merge(cohort.silver(r), anatomy).values for r in records])
     found = np.stack([m.values for m in read if m is not None])
     assert said.sum() > 20

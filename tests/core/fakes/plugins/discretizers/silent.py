@@ -7,12 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from crossdl.config import ComponentConfig
-from crossdl.interfaces import ReportDiscretizer
+from crossdl.interfaces import DiscretizerConfig, ReportDiscretizer
 from crossdl.types import SentenceLabels
 
 
-class SilentConfig(ComponentConfig):
+class SilentConfig(DiscretizerConfig):
     kind: Literal["silent"] = "silent"
 
 
@@ -20,6 +19,6 @@ class Silent(ReportDiscretizer[SilentConfig]):
     """All zero."""
 
     def label(self, sentences: Sequence[str]) -> SentenceLabels:
-        n, a = len(sentences), self.anatomy
-        regions = np.zeros((n, a.n_regions + 2), np.float32)
+        n, a = len(sentences), self.labels
+        regions = np.zeros((n, len(a.label_names)), np.float32)
         return SentenceLabels(tuple(sentences), regions, np.zeros((n, a.n_types), np.float32))

@@ -1,0 +1,76 @@
+"""Clause-level linking of regions and types, for discretizers that label text as a whole.
+
+"Haemorrhage in the left frontal lobe, infarct in the right" must not say that there is
+haemorrhage on the right. E1 pairs all regions of a sentence with all its types; here only those
+of a clause are paired, and what a clause leaves open is filled from its neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crossdl.labels import LabelSet
+from crossdl.lexicon import any_of
+from crossdl.types import BoolArray, SentenceLabels
+
+if TYPE_CHECKING:
+    from crossdl.interfaces import ReportDiscretizer
+
+
+def split_clauses(sentence: str, labels: LabelSet) -> list[str]:
+    """The clauses of a sentence by the first lexicon that knows its language."""
+    for lexicon in labels.lexicon.values():
+        if any_of([lexicon.detect]).search(sentence):
+            pieces = any_of(lexicon.clause_breaks).split(sentence)
+            found = [p.strip() for p in pieces if p and any(c.isalnum() for c in p)]
+            return found or [sentence]
+    return [sentence]
+
+
+def link_by_clause(discretizer: ReportDiscretizer[Any], labels: SentenceLabels) -> BoolArray:
+    """Pairs regions and types that the same clause states, ``(n, R, T)``.
+
+    Only labels that the whole sentence has are paired. A clause with types but no region takes
+    the regions of the clause before it, or of the next one that has some; regions and types that
+    no clause pairs are paired with everything the sentence states, as by E1.
+    """
+    regions, types = labels.stated_regions, labels.stated_types
+    links = np.asarray(regions[:, :, None] & types[:, None, :], dtype=np.bool_)
+    several = [
+        (i, clauses)
+        for i, sentence in enumerate(labels.sentences)
+        if regions[i].sum() > 1 and types[i].sum() > 1
+        for clauses in [split_clauses(sentence, discretizer.labels)]
+        if len(clauses) > 1
+    ]
+    unique = list(dict.fromkeys(clause for _, clauses in several for clause in clauses))
+    if not unique:
+        return links
+    said = replace(discretizer.label(unique), thresholds=labels.thresholds)
+    at = {clause: k for k, clause in enumerate(unique)}
+    for i, clauses in several:
+        parts = said.take([at[clause] for clause in clauses])
+        links[i] = _paired(
+            np.asarray(parts.stated_regions & regions[i], dtype=np.bool_),
+            np.asarray(parts.stated_types & types[i], dtype=np.bool_),
+            np.asarray(links[i], dtype=np.bool_),
+        )
+    return links
+
+
+def _paired(regions: BoolArray, types: BoolArray, every: BoolArray) -> BoolArray:
+    """Pairs of one sentence, ``(R, T)``, from its clauses' ``(c, R)`` and ``(c, T)``."""
+    paired = np.zeros_like(every)
+    named = [c for c in range(len(regions)) if regions[c].any()]
+    for c in range(len(regions)):
+        if not types[c].any():
+            continue
+        homes = [h for h in named if h <= c][-1:] or [h for h in named if h > c][:1]
+        for home in homes:
+            paired |= regions[home][:, None] & types[c][None, :]
+    open_rows = every.any(axis=1) & ~paired.any(axis=1)
+    open_columns = every.any(axis=0) & ~paired.any(axis=0)
+    return paired | (every & (open_rows[:, None] | open_columns[None, :]))

@@ -1,0 +1,1 @@
+"""Learning from labelled texts: files, annotation, tokenizers, encoders, training."""
