@@ -71,6 +71,6 @@ def _paired(regions: BoolArray, types: BoolArray, every: BoolArray) -> BoolArray
         homes = [h for h in named if h <= c][-1:] or [h for h in named if h > c][:1]
         for home in homes:
             paired |= regions[home][:, None] & types[c][None, :]
-    open_rows = every.any(axis=1) & ~paired.any(axis=1)
-    open_columns = every.any(axis=0) & ~paired.any(axis=0)
-    return paired | (every & (open_rows[:, None] | open_columns[None, :]))
+    rows = every.any(axis=1, keepdims=True) & ~paired.any(axis=1, keepdims=True)
+    columns = every.any(axis=0, keepdims=True) & ~paired.any(axis=0, keepdims=True)
+    return paired | (every & (rows | columns))
