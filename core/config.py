@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -21,6 +21,9 @@ from crossdl.errors import CatalogError
 from crossdl.hints import suggest
 
 Loc = tuple[int | str, ...]
+
+Precision = Literal["auto", "32", "bf16"]
+"""Of a network's arithmetic: auto is bfloat16 where the processor has instructions for it."""
 
 
 class ComponentConfig(BaseModel):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 
-if TYPE_CHECKING:
-    from crossdl.training.config import NetworkConfig
+from crossdl.config import Precision
 
 
 def device() -> torch.device:
@@ -15,10 +12,10 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def uses_bf16(config: NetworkConfig) -> bool:
+def uses_bf16(precision: Precision) -> bool:
     """Whether to compute in bfloat16: as configured, or if the processor is made for it."""
-    if config.precision != "auto":
-        return config.precision == "bf16"
+    if precision != "auto":
+        return precision == "bf16"
     if device().type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     able = torch.cpu.get_capabilities()

@@ -132,7 +132,9 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         image = torch.from_numpy(ready.image).to(where)[None, None].float()
         image = (image - trained.statistics.mean) / trained.statistics.std
         with torch.inference_mode():
-            with torch.autocast(where.type, dtype=torch.bfloat16, enabled=uses_bf16(self.config)):
+            with torch.autocast(
+                where.type, dtype=torch.bfloat16, enabled=uses_bf16(self.config.precision)
+            ):
                 outputs = network(image)
             regions, abnormality = (x.float() for x in network.probabilities(outputs[-1]))
             s, d = regions.flatten(2), abnormality.flatten(2)

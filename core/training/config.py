@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SerializeAsAny
 
-from crossdl.config import ComponentConfig, Slot
+from crossdl.config import ComponentConfig, Precision, Slot
 
 SHIPPED = "shipped"
 """Value of ``start_from`` that means the model in the package."""
@@ -47,7 +47,7 @@ class NetworkConfig(ComponentConfig):
     weight_epsilon: float = Field(1e-3, gt=0, description="ε of the class weights of E8")
     flip_probability: float = Field(0.5, ge=0, le=1, description="of a left-right flip")
     rotation_degrees: float = Field(15.0, ge=0, le=180, description="largest axial rotation")
-    precision: Literal["auto", "32", "bf16"] = Field(
+    precision: Precision = Field(
         "auto", description="auto: bf16 where the processor has instructions for it"
     )
     save_dtype: Literal["float32", "float16"] = Field(

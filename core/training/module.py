@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from crossdl.errors import CrossDLError
 from crossdl.networks.maps import MapNetwork
 from crossdl.training import losses
 from crossdl.training.config import NetworkConfig
 from crossdl.training.data import Batch, Statistics
+from crossdl.training.resumable import ResumableModule
 
 if TYPE_CHECKING:
     from crossdl.interfaces import MILPooling
 
 MONITOR = "valid/region"
 """Validation region MIL loss (E8): chooses the best epoch."""
-
-_STATE = "crossdl"
 
 
 class Terms(NamedTuple):
@@ -45,16 +41,10 @@ class Terms(NamedTuple):
     scans: int
 
 
-class RegionMILModule(LightningModule):
-    """Trains a network and, where it has parameters, its pooling.
+class RegionMILModule(ResumableModule):
+    """Trains a network and, where it has parameters, its pooling by λ·E4 + E8 + α·E9."""
 
-    The total loss is λ·E4 + E8 + α·E9. The best weights so far are part of the state, so that one
-    checkpoint file holds all there is.
-
-    Attributes:
-        history: Named losses per finished epoch.
-        best: Tensors of the best epoch, by name.
-    """
+    monitor = MONITOR
 
     def __init__(
         self,
@@ -66,35 +56,18 @@ class RegionMILModule(LightningModule):
         fingerprint: str,
     ) -> None:
         """Ties network, pooling and settings together."""
-        super().__init__()
+        super().__init__(
+            epochs=config.epochs, patience=config.patience, seed=seed, fingerprint=fingerprint
+        )
         self.network = network
         self.pooling = pooling
         self.learned = pooling.learned()
         self.config = config
         self.statistics = statistics
-        self.seed = seed
-        self.fingerprint = fingerprint
         self.dice = losses.dice_loss()
-        self.history: list[dict[str, float]] = []
-        self.best: dict[str, Tensor] = {}
-        self._rate = config.learning_rate
         weights = losses.class_weights(statistics.frequencies, config.weight_epsilon)
         self.weights: Tensor
         self.register_buffer("weights", torch.from_numpy(weights), persistent=False)
-
-    @property
-    def best_epoch(self) -> int:
-        """0-based epoch with the lowest validation E8, the first of equals."""
-        values = [entry[MONITOR] for entry in self.history]
-        return values.index(min(values))
-
-    @property
-    def finished(self) -> bool:
-        """Whether the epochs are used up, or patience is."""
-        done = len(self.history)
-        if done == 0:
-            return False
-        return done >= self.config.epochs or done - 1 - self.best_epoch >= self.config.patience
 
     def terms(self, batch: Batch) -> Terms:
         """Losses of a batch."""
@@ -160,45 +133,6 @@ class RegionMILModule(LightningModule):
         )
         return [optimizer], [scheduler]
 
-    def on_train_epoch_start(self) -> None:
-        """Seeds torch for networks that draw random numbers, such as by dropout."""
-        self._rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
-        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
-
-    def on_train_epoch_end(self) -> None:
-        """Keeps the epoch's losses, and the weights if they are the best.
-
-        Raises:
-            CrossDLError: A loss is not finite.
-        """
-        metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if "/" in k}
-        bad = [name for name, value in metrics.items() if not math.isfinite(value)]
-        if bad:
-            raise CrossDLError(
-                f"training diverged in epoch {self.current_epoch + 1}: {', '.join(bad)} is not "
-                "finite; lower learning_rate"
-            )
-        self.history.append({**metrics, "lambda": self._lambda(), "learning_rate": self._rate})
-        if self.best_epoch == len(self.history) - 1:
-            self.best = {k: v.detach().cpu().clone() for k, v in self.state_dict().items()}
-        if self.finished:
-            self.trainer.should_stop = True
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds history, best weights and what the training belongs to."""
-        checkpoint[_STATE] = {
-            "history": self.history,
-            "best": self.best,
-            "fingerprint": self.fingerprint,
-        }
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Takes them back."""
-        state = checkpoint[_STATE]
-        self.history, self.best = list(state["history"]), dict(state["best"])
-
-    @staticmethod
-    def owner(checkpoint: dict[str, Any]) -> str | None:
-        """Fingerprint of the training that wrote a checkpoint."""
-        found = checkpoint.get(_STATE, {}).get("fingerprint")
-        return None if found is None else str(found)
+    def facts(self) -> dict[str, float]:
+        """The weight λ of the epoch."""
+        return {"lambda": self._lambda()}

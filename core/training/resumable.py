@@ -1,0 +1,114 @@
+"""What every training shares: history, best weights, patience, seeds, one checkpoint for all."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from crossdl.errors import CrossDLError
+
+_STATE = "crossdl"
+
+
+class ResumableModule(LightningModule):
+    """A training that a killed process continues to the same bytes.
+
+    The best weights so far are part of the state, so that one checkpoint file holds all there is.
+
+    Attributes:
+        monitor: Named loss whose lowest value chooses the best epoch; None keeps the last one.
+        history: Named losses per finished epoch.
+        best: Tensors of the best epoch, by name.
+    """
+
+    monitor: ClassVar[str | None] = None
+
+    def __init__(self, *, epochs: int, patience: int, seed: int, fingerprint: str) -> None:
+        """Keeps what all trainings have.
+
+        Args:
+            epochs: Most epochs.
+            patience: Epochs without a better one until it stops.
+            seed: Of everything random.
+            fingerprint: Of configuration, seed and data; a checkpoint belongs to one.
+        """
+        super().__init__()
+        self.epochs = epochs
+        self.patience = patience
+        self.seed = seed
+        self.fingerprint = fingerprint
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] = {}
+        self._rate = 0.0
+
+    @property
+    def best_epoch(self) -> int:
+        """0-based epoch that is kept: of the lowest monitored loss, the first of equals."""
+        if self.monitor is None:
+            return len(self.history) - 1
+        values = [entry[self.monitor] for entry in self.history]
+        return values.index(min(values))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the epochs are used up, or patience is."""
+        done = len(self.history)
+        if done == 0:
+            return False
+        return done >= self.epochs or done - 1 - self.best_epoch >= self.patience
+
+    @abstractmethod
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """The loss of a batch."""
+
+    def facts(self) -> dict[str, float]:
+        """More numbers for the history of the epoch that ends."""
+        return {}
+
+    def on_train_epoch_start(self) -> None:
+        """Seeds torch for networks that draw random numbers, such as by dropout."""
+        self._rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
+
+    def on_train_epoch_end(self) -> None:
+        """Keeps the epoch's losses, and the weights if they are the best.
+
+        Raises:
+            CrossDLError: A loss is not finite.
+        """
+        metrics = {k: float(v) for k, v in self.trainer.callback_metrics.items() if "/" in k}
+        bad = [name for name, value in metrics.items() if not math.isfinite(value)]
+        if bad:
+            raise CrossDLError(
+                f"training diverged in epoch {self.current_epoch + 1}: {', '.join(bad)} is not "
+                "finite; lower learning_rate"
+            )
+        self.history.append({**metrics, **self.facts(), "learning_rate": self._rate})
+        if self.best_epoch == len(self.history) - 1:
+            self.best = {k: v.detach().cpu().clone() for k, v in self.state_dict().items()}
+        if self.finished:
+            self.trainer.should_stop = True
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds history, best weights and what the training belongs to."""
+        checkpoint[_STATE] = {
+            "history": self.history,
+            "best": self.best,
+            "fingerprint": self.fingerprint,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Takes them back."""
+        state = checkpoint[_STATE]
+        self.history, self.best = list(state["history"]), dict(state["best"])
+
+    @staticmethod
+    def owner(checkpoint: dict[str, Any]) -> str | None:
+        """Fingerprint of the training that wrote a checkpoint."""
+        found = checkpoint.get(_STATE, {}).get("fingerprint")
+        return None if found is None else str(found)
