@@ -10,6 +10,7 @@ import typer
 from crossdl.cli.check import check
 from crossdl.cli.cohort import cohort
 from crossdl.cli.discretize import discretize
+from crossdl.cli.discretizer import discretizer
 from crossdl.cli.evaluate import evaluate
 from crossdl.cli.list import list_kinds
 from crossdl.cli.predict import predict
@@ -35,6 +36,7 @@ app.command()(show)
 app.command()(check)
 app.command()(schema)
 app.add_typer(cohort, name="cohort")
+app.add_typer(discretizer, name="discretizer")
 
 
 def main() -> None:
