@@ -39,6 +39,9 @@ class Region(_Frozen):
     part_title: str = Field(description="what tables print where sides are merged")
     side: str | None = Field(None, description="side key of the lexicons, none for midline")
     mirror: str = Field(description="region this one becomes when left and right are swapped")
+    definition: str = Field(
+        "", description="what annotators count as the part; its first region that has one says it"
+    )
 
 
 class AbnormalityType(_Frozen):
@@ -46,6 +49,7 @@ class AbnormalityType(_Frozen):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="label used in files")
     title: str = Field(description="what tables and figures print")
+    definition: str = Field("", description="what annotators count as this type")
 
 
 class Label(_Frozen):
@@ -53,6 +57,7 @@ class Label(_Frozen):
 
     name: str
     title: str
+    definition: str = Field("", description="what annotators count as this label")
 
 
 class Window(_Frozen):
@@ -150,6 +155,17 @@ class Anatomy(LabelSet):
     def label_names(self) -> tuple[str, ...]:
         """The N + 2 region labels in order: regions, *other*, *unclear*."""
         return (*self.region_names, self.other.name, self.unclear.name)
+
+    @property
+    def definitions(self) -> Mapping[str, str]:
+        """Label → what counts as it, for labels that have a definition; sides share it."""
+        of_part: dict[str, str] = {}
+        for region in self.regions:
+            of_part[region.part] = of_part.get(region.part) or region.definition
+        found = {region.name: of_part[region.part] for region in self.regions}
+        found |= {label.name: label.definition for label in (self.other, self.unclear)}
+        found |= {kind.name: kind.definition for kind in self.types}
+        return {name: definition for name, definition in found.items() if definition}
 
     @property
     def label_values(self) -> dict[str, int]:

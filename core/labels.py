@@ -10,7 +10,7 @@ import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from crossdl.errors import ConfigError
 from crossdl.lexicon import Lexicon
+
+_FIELD = "region_labels"
+"""Tells the two kinds of label sets apart."""
 
 Partner = tuple[str, str]
 """A side key and the one it becomes in the mirror."""
@@ -58,6 +61,11 @@ class LabelSet(BaseModel, ABC):
         """Which sides of the lexicons become which when left and right are swapped."""
 
     @property
+    @abstractmethod
+    def definitions(self) -> Mapping[str, str]:
+        """Region or type label → what annotators count as it, for labels that have one."""
+
+    @property
     def n_types(self) -> int:
         """T, the number of type labels."""
         return len(self.type_names)
@@ -87,6 +95,10 @@ class ReportLabels(LabelSet):
         (("left", "right"),), description="pairs of side keys of the lexicons that swap"
     )
 
+    definition: Mapping[str, str] = Field(
+        default_factory=dict, description="what annotators count as a label, by name"
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> ReportLabels:
         for field in ("region_labels", "type_labels"):
@@ -96,6 +108,9 @@ class ReportLabels(LabelSet):
         swapped = [name for pair in self.mirror for name in pair]
         if len(set(swapped)) != len(swapped) or not set(swapped) <= set(self.region_labels):
             raise ValueError("mirror: must be pairs of region labels, each label once")
+        strangers = sorted(set(self.definition) - {*self.region_labels, *self.type_labels})
+        if strangers:
+            raise ValueError(f"definition: {strangers[0]!r} is no label")
         return self
 
     @property
@@ -114,6 +129,11 @@ class ReportLabels(LabelSet):
         partner = {a: b for pair in self.mirror for a, b in (pair, pair[::-1])}
         names = self.region_labels
         return np.array([names.index(partner.get(name, name)) for name in names], dtype=np.int64)
+
+    @property
+    def definitions(self) -> Mapping[str, str]:
+        """The field :attr:`definition`."""
+        return self.definition
 
     @property
     def side_partners(self) -> frozenset[Partner]:
@@ -135,9 +155,7 @@ def load_labels(name: str) -> LabelSet:
         return load_anatomy(name)
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-        if "region_labels" not in data:
-            return load_anatomy(name)
-        return ReportLabels.model_validate(data)
+        return ReportLabels.model_validate(data) if _FIELD in data else load_anatomy(name)
     except ValidationError as error:
         problems = [
             f"{'.'.join(map(str, path)) or 'the file'}: {message}"
@@ -146,6 +164,17 @@ def load_labels(name: str) -> LabelSet:
         raise ConfigError(f"{name}: the label set is not valid", problems) from error
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{name}: cannot be read as a label set: {error}") from error
+
+
+def parse_labels(data: Mapping[str, Any]) -> LabelSet:
+    """The label set that ``model_dump(mode="json")`` gave.
+
+    Raises:
+        ValueError: Fields do not fit.
+    """
+    from crossdl.anatomy import Anatomy
+
+    return (ReportLabels if _FIELD in data else Anatomy).model_validate(data)
 
 
 Level = Literal["sentence", "report"]

@@ -108,3 +108,14 @@ def test_all_mistakes_of_a_file_are_reported(tmp_path: Path) -> None:
         load_anatomy(str(path))
     assert [p.split(":")[0] for p in caught.value.problems] == ["title", "window.width", "titel"]
     assert "did you mean 'title'" in caught.value.problems[-1]
+
+
+def test_definitions_are_shared_by_the_sides_of_a_part() -> None:
+    head = load_anatomy("head_ct")
+    assert set(head.definitions) == {*head.label_names, *head.type_names}
+    for region in head.regions:
+        assert head.definitions[region.name] == head.definitions[region.mirror]
+    raw = head.model_dump()
+    for entry in (*raw["regions"], *raw["types"], raw["other"], raw["unclear"]):
+        del entry["definition"]
+    assert Anatomy.model_validate(raw).definitions == {}
