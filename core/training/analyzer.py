@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from abc import abstractmethod
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ import numpy as np
 
 from crossdl.anatomy import Anatomy
 from crossdl.errors import InputError
-from crossdl.files import replacing, write_json
+from crossdl.files import replacing, sha256, write_json
 from crossdl.interfaces import AbnormalityAnalyzer, FitResult, MILPooling, build
 from crossdl.training.config import SHIPPED, NetworkConfig
 from crossdl.training.samples import TrainingSet
@@ -206,7 +205,7 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
             "std": trained.statistics.std,
             "frequencies": trained.statistics.frequencies.tolist(),
             "training": trained.summary,
-            "weights_sha256": _sha256(weights),
+            "weights_sha256": sha256(weights),
             "versions": versions(),
         }
         write_json(folder / "model.json", described)
@@ -244,7 +243,7 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
             if described["format"] != FORMAT:
                 raise InputError(f"{path}: format {described['format']} is not {FORMAT}")
             self._check_labels(path, described)
-            if described["weights_sha256"] != _sha256(weights):
+            if described["weights_sha256"] != sha256(weights):
                 raise InputError(
                     f"{weights}: damaged or not of the model.json beside it; copy or train the "
                     "model again"
@@ -288,8 +287,3 @@ def _modules(trained: Trained) -> nn.Module:
 
     named = {"network": trained.network, "pooling": trained.learned}
     return ModuleDict({name: module for name, module in named.items() if module is not None})
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,202 @@
+"""Training a text network on labelled texts (E2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from crossdl.labels import LabelSet
+from crossdl.text.batches import Key, loader, pad
+from crossdl.text.network import TextNetwork
+from crossdl.text.optimizer import scheduled_adam
+from crossdl.text.settings import FineTuning
+from crossdl.text.tokens import Ids
+from crossdl.training.resumable import ResumableModule
+from crossdl.training.trainer import train
+from crossdl.types import FloatArray
+
+MONITOR = "valid/loss"
+"""Validation E2: chooses the best epoch."""
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Labelled texts as numbers.
+
+    Attributes:
+        ids: Token numbers of the image of each text that is read.
+        mirrored: The same of the other image; the same object where a text names no side.
+        targets: ``(n, R + T)`` labels of ``ids``, in [0, 1].
+    """
+
+    ids: Sequence[Ids]
+    mirrored: Sequence[Ids]
+    targets: FloatArray
+
+
+class LabelledBatch(NamedTuple):
+    """Some texts.
+
+    Attributes:
+        ids: ``(B, L)`` int64.
+        mask: ``(B, L)`` bool.
+        targets: ``(B, R + T)`` float32.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    targets: Tensor
+
+
+def sentence_loss(logits: Tensor, targets: Tensor, n_regions: int) -> Tensor:
+    """E2: BCE(r, r̂) + BCE(t, t̂), each a mean over its labels, averaged over sentences.
+
+    Args:
+        logits: ``(B, R + T)``, regions first.
+        targets: The same, in [0, 1].
+        n_regions: R.
+    """
+    each = torch.nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    return each[:, :n_regions].mean() + each[:, n_regions:].mean()
+
+
+class SentenceModule(ResumableModule):
+    """Trains a network by E2; with averaging, the averaged weights are validated and kept."""
+
+    monitor = MONITOR
+
+    def __init__(
+        self,
+        network: TextNetwork,
+        settings: FineTuning,
+        n_regions: int,
+        seed: int,
+        fingerprint: str,
+    ) -> None:
+        """Ties network and settings together."""
+        super().__init__(
+            epochs=settings.epochs,
+            patience=settings.patience,
+            seed=seed,
+            fingerprint=fingerprint,
+        )
+        self.network = network
+        self.settings = settings
+        self.n_regions = n_regions
+        decay = settings.averaging
+        self.average = None if decay is None else AveragedModel(network, avg_fn=_Average(decay))
+
+    @property
+    def kept(self) -> TextNetwork:
+        """The network whose weights count."""
+        if self.average is None:
+            return self.network
+        return cast(TextNetwork, self.average.module)
+
+    def training_step(self, batch: LabelledBatch, batch_idx: int) -> Tensor:
+        """E2 of a batch."""
+        logits = self.network(batch.ids, batch.mask)
+        loss = sentence_loss(logits, batch.targets, self.n_regions)
+        self.log("loss", loss.detach(), prog_bar=True, logger=False)
+        size = len(batch.ids)
+        self.log("train/loss", loss.detach(), on_epoch=True, on_step=False, batch_size=size)
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Moves the average."""
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+
+    def validation_step(self, batch: LabelledBatch, batch_idx: int) -> None:
+        """Notes E2 of a batch."""
+        loss = sentence_loss(self.kept(batch.ids, batch.mask), batch.targets, self.n_regions)
+        self.log(MONITOR, loss, on_step=False, on_epoch=True, batch_size=len(batch.ids))
+
+    def configure_optimizers(self) -> Any:
+        """Adam as configured."""
+        settings = self.settings
+        return scheduled_adam(
+            self.network.named_parameters(),
+            rate=settings.learning_rate,
+            decay=settings.weight_decay,
+            steps=int(self.trainer.estimated_stepping_batches),
+            warmup=settings.warmup,
+            falling=settings.schedule == "linear",
+        )
+
+
+class _Average:
+    """Exponential average that follows closely at first."""
+
+    def __init__(self, decay: float) -> None:
+        self.decay = decay
+
+    def __call__(self, average: Tensor, new: Tensor, seen: Tensor | int) -> Tensor:
+        count = float(seen)
+        decay = min(self.decay, (1 + count) / (10 + count))
+        return average + (new - average) * (1 - decay)
+
+
+def fine_tune(
+    network: TextNetwork,
+    train_set: Examples,
+    valid_set: Examples,
+    labels: LabelSet,
+    settings: FineTuning,
+    *,
+    padding: int,
+    max_length: int,
+    seed: int,
+    fingerprint: str,
+    folder: Path,
+    bf16: bool,
+) -> tuple[TextNetwork, tuple[dict[str, float], ...]]:
+    """Trains; resumable, see :func:`crossdl.training.trainer.train`.
+
+    Returns:
+        The network of the best epoch in evaluation mode, and the named losses of every epoch.
+    """
+    n_regions = len(labels.label_names)
+    swap = np.arange(train_set.targets.shape[1])
+    swap[:n_regions] = labels.mirror_index
+
+    def drawn(rng: np.random.Generator, i: int) -> tuple[Ids, FloatArray]:
+        if rng.random() < settings.swap_probability:
+            return train_set.mirrored[i], train_set.targets[i][swap]
+        return train_set.ids[i], train_set.targets[i]
+
+    def make(key: Key) -> LabelledBatch:
+        epoch, chosen = key
+        rng = np.random.default_rng([seed, epoch, chosen[0]])
+        rows, targets = [], []
+        for i in chosen:
+            ids, target = drawn(rng, i)
+            if rng.random() < settings.mix_probability:
+                more, other = drawn(rng, int(rng.integers(len(train_set.ids))))
+                ids = np.concatenate([ids, more[1:]])[:max_length]
+                target = np.maximum(target, other)
+            rows.append(ids)
+            targets.append(target)
+        return LabelledBatch(*pad(rows, padding), torch.from_numpy(np.stack(targets)))
+
+    def plain(key: Key) -> LabelledBatch:
+        padded = pad([valid_set.ids[i] for i in key[1]], padding)
+        return LabelledBatch(*padded, torch.from_numpy(valid_set.targets[list(key[1])]))
+
+    module = SentenceModule(network, settings, n_regions, seed, fingerprint)
+    train(
+        module,
+        loader([len(row) for row in train_set.ids], settings.batch_size, make, seed),
+        loader([len(row) for row in valid_set.ids], 64, plain, None),
+        folder=folder,
+        bf16=bf16,
+        clip=settings.clip,
+    )
+    return module.kept.eval(), tuple(module.history)

@@ -1,0 +1,128 @@
+"""BERT with [CLS] → one fully connected layer of R + T sigmoid units (E2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from crossdl.errors import InputError
+from crossdl.interfaces import ReportDiscretizer
+from crossdl.labels import LabelSet, Level
+from crossdl.text.settings import SHIPPED, TextConfig
+from crossdl.types import FloatArray, SentenceLabels
+
+if TYPE_CHECKING:
+    from crossdl.text.model import TextModel
+
+
+class BertConfig(TextConfig):
+    """A trained model, or which encoder learns from a cohort's silver sentences and how."""
+
+    kind: Literal["bert"] = "bert"
+
+
+class BertDiscretizer(ReportDiscretizer[BertConfig]):
+    """Labels texts by a transformer of the transformers library.
+
+    Any BERT-like encoder serves, by hub name or folder; ``encoder = "scratch"`` makes a small
+    one from nothing. Each text is read in the one of its two mirror images that sorts first, so
+    that mirroring a text mirrors its labels exactly (:mod:`crossdl.text.sides`).
+    """
+
+    def __init__(self, config: BertConfig, anatomy: LabelSet) -> None:
+        """Keeps both; weights are read when they are needed."""
+        super().__init__(config, anatomy)
+        self._model: TextModel | None = None
+
+    @property
+    def level(self) -> Level:
+        """That of the trained model."""
+        return self.config.level if not self.trained else self._ready.config.level
+
+    @property
+    def thresholds(self) -> tuple[FloatArray, FloatArray]:
+        """Those of the trained model."""
+        return self._ready.thresholds
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is a model, here or by name."""
+        return self._model is not None or self.config.model is not None
+
+    def label(self, sentences: Sequence[str]) -> SentenceLabels:
+        """Labels n texts; blank ones have none.
+
+        Raises:
+            InputError: There is no trained model.
+        """
+        from crossdl.networks.devices import uses_bf16
+        from crossdl.text.learner import sigmoid
+
+        model = self._ready
+        written = [i for i, text in enumerate(sentences) if text.strip()]
+        n_regions = len(self.labels.label_names)
+        values = np.zeros((len(sentences), n_regions + self.labels.n_types), dtype=np.float32)
+        if written:
+            texts = [sentences[i] for i in written]
+            values[written] = sigmoid(model.logits(texts, bf16=uses_bf16(self.config.precision)))
+        return SentenceLabels(tuple(sentences), values[:, :n_regions], values[:, n_regions:])
+
+    def fit(
+        self,
+        train: SentenceLabels,
+        valid: SentenceLabels,
+        *,
+        unlabelled: Sequence[str] = (),
+        seed: int,
+        folder: Path,
+    ) -> None:
+        """Learns from at most ``config.silver`` of the training texts, drawn by the seed."""
+        from crossdl.text.learner import learn
+
+        n = len(train.sentences)
+        if self.config.silver is not None and n > self.config.silver:
+            chosen = np.random.default_rng(seed).permutation(n)[: self.config.silver]
+            train = train.take(np.sort(chosen))
+        self._model = learn(
+            self.config,
+            self.labels,
+            train,
+            valid,
+            unlabelled=unlabelled,
+            seed=seed,
+            folder=folder,
+        )
+
+    def save(self, folder: Path) -> None:
+        """Writes ``model.json``, ``model.safetensors`` and ``tokenizer.json``."""
+        from crossdl.text.model import write_model
+
+        write_model(self._ready, folder)
+
+    def load(self, folder: Path) -> None:
+        """Reads what :meth:`save` wrote.
+
+        Raises:
+            InputError: Files are missing, damaged, or made for other labels.
+        """
+        from crossdl.text.model import read_model
+
+        self._model = read_model(folder, BertConfig, self.labels)
+
+    @property
+    def _ready(self) -> TextModel:
+        if self._model is None:
+            if self.config.model is None:
+                raise InputError("the discretizer is not trained yet; train it or name its model")
+            self.load(shipped_model() if self.config.model == SHIPPED else Path(self.config.model))
+        assert self._model is not None
+        return self._model
+
+
+def shipped_model() -> Path:
+    """Folder of the discretizer that ships with the package."""
+    return Path(str(files("crossdl") / "model_zoo" / "phantom_bert"))
