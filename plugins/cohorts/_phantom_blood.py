@@ -175,7 +175,8 @@ def _along_dura(brush: Brush, lesion: Lesion) -> None:
         mask &= terrain.box_mask("tentorium") & terrain.side((slice(None),) * 3, lesion.side)
         box = bounds(mask)
         away = terrain.tentorium[box]
-        start = int(rng.choice(np.flatnonzero(mask & (terrain.tentorium < 3.0))))
+        reach = max(3.0, float(terrain.tentorium[mask].min()) + 1e-3)  # where voxels are large
+        start = int(rng.choice(np.flatnonzero(mask & (terrain.tentorium < reach))))
         centre = np.array(np.unravel_index(start, terrain.shape), dtype=np.float64)
         ends = (terrain.distance(box, centre) / brush.between(25.0, 45.0)) ** 2
         near = np.sqrt((1.0 - ends).clip(0.0))
