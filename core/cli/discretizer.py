@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import typer
 
+from crossdl.cli.discretizer_agree import agree
+from crossdl.cli.discretizer_annotate import adjudicate, annotate
+from crossdl.cli.discretizer_sample import sample
+
 discretizer = typer.Typer(
     help="Draw and label sentences, compare annotators, train and measure discretizers.",
     no_args_is_help=True,
 )
+discretizer.command()(sample)
+discretizer.command()(annotate)
+discretizer.command()(agree)
+discretizer.command()(adjudicate)

@@ -15,3 +15,6 @@ AllowMissingSlices = Annotated[
 ModelFolder = Annotated[
     Path | None, typer.Option(help="Model folder (RUN/model); default: the shipped demonstrator.")
 ]
+LabelsName = Annotated[
+    str, typer.Option("--labels", help="Label set: an anatomy by name, or a .toml file.")
+]

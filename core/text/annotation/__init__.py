@@ -1,0 +1,1 @@
+"""Labelling by people: what is asked, forms that ask, answers on disk, agreement."""
