@@ -76,7 +76,7 @@ def new_masked_model(vocabulary: int, max_length: int, settings: ScratchEncoder)
             max_position_embeddings=max_length,
             type_vocab_size=1,
             hidden_dropout_prob=settings.dropout,
-            attention_probs_dropout_prob=settings.dropout,
+            attention_probs_dropout_prob=0.0,  # costs a quarter of the time, without it fused
         )
     )
 

@@ -70,6 +70,16 @@ class ResumableModule(LightningModule):
         """More numbers for the history of the epoch that ends."""
         return {}
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clips by norm also for fused optimizers: bfloat16 needs no scaling of gradients."""
+        if gradient_clip_val is not None:
+            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+
     def on_train_epoch_start(self) -> None:
         """Seeds torch for networks that draw random numbers, such as by dropout."""
         self._rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])

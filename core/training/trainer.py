@@ -64,6 +64,7 @@ def train(
             trainer = _trainer(
                 folder, epochs=module.epochs, steps=len(loader), bf16=bf16, clip=clip
             )
+            module.train()  # Lightning keeps the mode of each part, and loaded encoders evaluate
             trainer.fit(module, loader, valid, ckpt_path=str(checkpoint) if resume else None)
     module.load_state_dict(module.best)
     module.cpu().eval()
