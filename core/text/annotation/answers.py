@@ -158,8 +158,13 @@ class AnswerBook:
         Raises:
             InputError: Another program wrote into the file meanwhile.
         """
+        before = dict(self.answers)
         self.answers[item.id] = answer
-        self.write()
+        try:
+            self.write()
+        except BaseException:
+            self.answers = before
+            raise
 
     def write(self) -> None:
         """Writes the file: known answers and those given so far."""

@@ -30,11 +30,12 @@ _PATIENCE_S = 30.0
 
 @dataclass(frozen=True)
 class Page:
-    """What is answered to a request."""
+    """What is answered to a request: HTML with the nonce of its script, or a plain sentence."""
 
     status: HTTPStatus
     body: str = ""
     goes_to: str | None = None
+    nonce: str | None = None
 
 
 class Desk:
@@ -109,7 +110,7 @@ class Desk:
             name: [who for who, given in item.given.items() if name in given.regions | given.types]
             for name in (*self.labels.label_names, *self.labels.type_names)
         }
-        body = self._page(
+        return self._page(
             at=at,
             text=item.text,
             ticked=ticked,
@@ -121,14 +122,13 @@ class Desk:
             marks=marks,
             given={who: self.form.words(given) for who, given in item.given.items()},
         )
-        return Page(HTTPStatus.OK, body)
 
     def _done(self) -> Page:
-        return Page(HTTPStatus.OK, self._page(at=None))
+        return self._page(at=None)
 
-    def _page(self, **values: Any) -> str:
-        book = self.book
-        return render_page(
+    def _page(self, **values: Any) -> Page:
+        book, nonce = self.book, secrets.token_urlsafe(16)
+        body = render_page(
             "annotate.html.j2",
             form=self.form,
             total=len(book.items),
@@ -138,13 +138,10 @@ class Desk:
             annotator=book.annotator,
             file=str(book.path),
             commands={"nothing": NOTHING, "skip": UNUSABLE, "back": BACK, "help": HELP},
-            nonce=_NONCE,
+            nonce=nonce,
             **values,
         )
-
-
-_NONCE = "{nonce}"
-"""Stands in pages for the number used once that lets their own script run."""
+        return Page(HTTPStatus.OK, body, nonce=nonce)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -197,13 +194,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(page)
 
     def _send(self, page: Page) -> None:
-        nonce = secrets.token_urlsafe(16)
-        whole = page.body.startswith("<!DOCTYPE html>")
-        data = page.body.replace(_NONCE, nonce).encode() if whole else page.body.encode()
+        data = page.body.encode()
         self.send_response(page.status)
         if page.goes_to is not None:
             self.send_header("Location", f"/{self.server.token}/{page.goes_to}")
-        kind = "html" if whole else "plain"
+        kind = "plain" if page.nonce is None else "html"
         for name, value in {
             "Content-Type": f"text/{kind}; charset=utf-8",
             "Content-Length": str(len(data)),
@@ -211,7 +206,7 @@ class _Handler(BaseHTTPRequestHandler):
             "Referrer-Policy": "same-origin",
             "X-Content-Type-Options": "nosniff",
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
-            f"script-src 'nonce-{nonce}'; form-action 'self'; frame-ancestors 'none'; "
+            f"script-src 'nonce-{page.nonce}'; form-action 'self'; frame-ancestors 'none'; "
             "base-uri 'none'",
         }.items():
             self.send_header(name, value)
