@@ -27,9 +27,9 @@ from crossdl.errors import CatalogError
 from crossdl.hints import suggest
 
 if TYPE_CHECKING:
-    from crossdl.anatomy import Anatomy
     from crossdl.config import ComponentConfig
     from crossdl.interfaces import Component
+    from crossdl.labels import LabelSet
 
 SLOT_FOLDERS: dict[str, str] = {
     "cohort": "cohorts",
@@ -172,8 +172,8 @@ class Catalog:
         texts = [ast.get_docstring(node) for node in nodes]
         return next((text.splitlines()[0] for text in texts if text), "")
 
-    def create(self, slot: str, config: ComponentConfig, anatomy: Anatomy) -> Any:
-        """Builds the component of a config.
+    def create(self, slot: str, config: ComponentConfig, anatomy: LabelSet) -> Any:
+        """Builds the component of a config; all but discretizers need an anatomy.
 
         Raises:
             CatalogError: The config is not one of this slot.

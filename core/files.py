@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,18 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(working, path)
     finally:
         working.unlink(missing_ok=True)
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[Path]:
+    """Yields an empty temporary folder beside ``folder``; renames it to that on success."""
+    working = folder.with_name(f".{uuid.uuid4().hex}.tmp-{folder.name}")
+    working.mkdir(parents=True)
+    try:
+        yield working
+        working.rename(folder)
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

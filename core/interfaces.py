@@ -91,12 +91,13 @@ class Component(ABC, Generic[ConfigT]):
         self.anatomy = anatomy
 
 
-def build(config: ComponentConfig, anatomy: Anatomy) -> Any:
+def build(config: ComponentConfig, anatomy: LabelSet) -> Any:
     """The component that belongs to a config, such as the pooling inside an analyzer's config.
 
     A config's class is imported together with its component's, from wherever the kind lives.
     """
-    return _COMPONENT_OF[type(config)](config, anatomy)
+    made: Any = _COMPONENT_OF[type(config)]
+    return made(config, anatomy)
 
 
 class DiscretizerConfig(ComponentConfig):

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 from crossdl.anatomy import Anatomy, load_anatomy
 from crossdl.catalog import Catalog
 from crossdl.errors import CrossDLError, InputError
-from crossdl.files import write_json, write_text
+from crossdl.files import filling, write_json, write_text
 from crossdl.interfaces import (
     AbnormalityAnalyzer,
     CohortSource,
     Evaluation,
+    ReportDiscretizer,
 )
 from crossdl.models import load_model, model_digest
 from crossdl.registry import Composition
@@ -155,11 +156,33 @@ class _Pipeline:
         reported = [r for r in records if r.findings is not None]
         if reported:
             with self._stage("Discretize"):
-                discretizer = self._create("discretizer", self.composition.discretizer)
+                discretizer = self._discretizer(records)
                 texts = [r.findings for r in reported]
                 labels = discretize_reports(discretizer, texts)
             found |= {r.scan_id: m for r, m in zip(reported, labels, strict=True) if m is not None}
         return found
+
+    def _discretizer(self, records: Sequence[ScanRecord]) -> ReportDiscretizer[Any]:
+        """The composition's; one that is yet to be trained learns from the cohort's silver."""
+        from crossdl.text.silver import silver_of
+
+        made: ReportDiscretizer[Any] = self._create("discretizer", self.composition.discretizer)
+        if made.trained:
+            return made
+        model = self.run.path / "discretizer"
+        if not model.is_dir():
+            silver = silver_of(self.cohort, records, self.anatomy)
+            made.fit(
+                silver.train,
+                silver.valid,
+                unlabelled=silver.unlabelled,
+                seed=self.composition.seed,
+                folder=self.run.path / "discretizer_training",
+            )
+            with filling(model) as working:
+                made.save(working)
+        made.load(model)  # what labels is what is kept, rounded weights included
+        return made
 
     def train(self) -> None:
         """Fits the analyzer, unless the run holds a trained one."""
@@ -186,10 +209,8 @@ class _Pipeline:
             )
         write_json(self.run.path / "training.json", asdict(result))
         write_json(self.run.path / "failures.json", [asdict(f) for f in self.failures])
-        working = model.with_name(".model.tmp")
-        working.mkdir(exist_ok=True)
-        self.analyzer.save(working)
-        working.rename(model)
+        with filling(model) as working:
+            self.analyzer.save(working)
         self.analyzer.load(model)  # what is measured is what is kept, rounded weights included
 
     def use(self, model: Path) -> None:

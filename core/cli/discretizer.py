@@ -6,7 +6,9 @@ import typer
 
 from crossdl.cli.discretizer_agree import agree
 from crossdl.cli.discretizer_annotate import adjudicate, annotate
+from crossdl.cli.discretizer_evaluate import evaluate
 from crossdl.cli.discretizer_sample import sample
+from crossdl.cli.discretizer_train import train
 
 discretizer = typer.Typer(
     help="Draw and label sentences, compare annotators, train and measure discretizers.",
@@ -16,3 +18,5 @@ discretizer.command()(sample)
 discretizer.command()(annotate)
 discretizer.command()(agree)
 discretizer.command()(adjudicate)
+discretizer.command()(train)
+discretizer.command()(evaluate)

@@ -18,3 +18,7 @@ ModelFolder = Annotated[
 LabelsName = Annotated[
     str, typer.Option("--labels", help="Label set: an anatomy by name, or a .toml file.")
 ]
+DiscretizerName = Annotated[
+    str,
+    typer.Option("--discretizer", help="Folder of a trained discretizer, or a composition."),
+]

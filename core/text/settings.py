@@ -16,6 +16,9 @@ SCRATCH = "scratch"
 SHIPPED = "shipped"
 """Value of ``model`` that means the discretizer in the package."""
 
+NEW = "new"
+"""Value of ``model`` that means one that is yet to be trained."""
+
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -100,10 +103,10 @@ is left out because texts are read in one of their two mirror images anyway."""
 class TextConfig(DiscretizerConfig):
     """Which model, or how one is trained."""
 
-    model: str | None = Field(
+    model: str = Field(
         default=SHIPPED,
-        description='folder of a trained discretizer, "shipped" for the one in the package; '
-        "none means: train on the cohort's silver sentences",
+        description='folder of a trained discretizer, "shipped" for the one in the package, or '
+        '"new": learn from the cohort\'s silver sentences',
     )
     encoder: str = Field(
         default="bert-base-chinese",
@@ -120,8 +123,8 @@ class TextConfig(DiscretizerConfig):
     level: Level = Field(
         default="sentence", description="whether labels belong to sentences or reports"
     )
-    silver: int | None = Field(
-        default=1500, ge=1, description="most labelled sentences of a cohort used; none means all"
+    silver: int = Field(
+        default=1500, ge=0, description="most labelled texts that are learnt from; 0 means all"
     )
     max_length: int = Field(default=128, ge=8, le=512, description="tokens; longer texts are cut")
     pooling: Literal["cls", "cls_mean_max"] = Field(

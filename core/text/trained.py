@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
-from crossdl.anatomy import Anatomy
 from crossdl.catalog import Catalog
 from crossdl.errors import InputError
 from crossdl.interfaces import ReportDiscretizer
 from crossdl.labels import parse_labels
+
+if TYPE_CHECKING:
+    from crossdl.registry import Registry
 
 
 def load_discretizer(folder: Path, catalog: Catalog) -> ReportDiscretizer[Any]:
@@ -36,7 +38,29 @@ def load_discretizer(folder: Path, catalog: Catalog) -> ReportDiscretizer[Any]:
         raise InputError(
             f"{path}: not a trained discretizer ({reason}); copy or train it again"
         ) from error
-    # catalog.create names an anatomy; a discretizer takes any label set
-    discretizer = catalog.create("discretizer", config, cast(Anatomy, labels))
+    discretizer: ReportDiscretizer[Any] = catalog.create("discretizer", config, labels)
     discretizer.load(folder)
-    return cast(ReportDiscretizer[Any], discretizer)
+    return discretizer
+
+
+def find_discretizer(name: str, book: Registry) -> ReportDiscretizer[Any]:
+    """A trained one from a folder, or that of a composition.
+
+    Raises:
+        InputError: The folder is unreadable, or the composition's discretizer is not trained.
+        ConfigError: There is no such composition.
+    """
+    from crossdl.anatomy import load_anatomy
+
+    if Path(name).is_dir():
+        return load_discretizer(Path(name), book.catalog)
+    chosen = book.composition(name)
+    made: ReportDiscretizer[Any] = book.catalog.create(
+        "discretizer", chosen.discretizer, load_anatomy(chosen.anatomy)
+    )
+    if not made.trained:
+        raise InputError(
+            f"the discretizer of composition {name!r} is not trained yet; train it and give its "
+            "folder"
+        )
+    return made

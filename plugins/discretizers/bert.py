@@ -12,7 +12,7 @@ import numpy as np
 from crossdl.errors import InputError
 from crossdl.interfaces import ReportDiscretizer
 from crossdl.labels import LabelSet, Level
-from crossdl.text.settings import SHIPPED, TextConfig
+from crossdl.text.settings import NEW, SHIPPED, TextConfig
 from crossdl.types import FloatArray, SentenceLabels
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class BertDiscretizer(ReportDiscretizer[BertConfig]):
     @property
     def trained(self) -> bool:
         """Whether there is a model, here or by name."""
-        return self._model is not None or self.config.model is not None
+        return self._model is not None or self.config.model != NEW
 
     def label(self, sentences: Sequence[str]) -> SentenceLabels:
         """Labels n texts; blank ones have none.
@@ -84,7 +84,7 @@ class BertDiscretizer(ReportDiscretizer[BertConfig]):
         from crossdl.text.learner import learn
 
         n = len(train.sentences)
-        if self.config.silver is not None and n > self.config.silver:
+        if 0 < self.config.silver < n:
             chosen = np.random.default_rng(seed).permutation(n)[: self.config.silver]
             train = train.take(np.sort(chosen))
         self._model = learn(
@@ -116,7 +116,7 @@ class BertDiscretizer(ReportDiscretizer[BertConfig]):
     @property
     def _ready(self) -> TextModel:
         if self._model is None:
-            if self.config.model is None:
+            if self.config.model == NEW:
                 raise InputError("the discretizer is not trained yet; train it or name its model")
             self.load(shipped_model() if self.config.model == SHIPPED else Path(self.config.model))
         assert self._model is not None
