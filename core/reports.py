@@ -6,52 +6,74 @@ Everything about language comes from the anatomy's lexicons; everything about la
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from functools import lru_cache
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crossdl.labels import LabelSet
-from crossdl.lexicon import Lexicon, any_of
+from crossdl.lexicon import any_of
+from crossdl.splitting import split_rules, visible
 from crossdl.types import AbnormalityMatrix, SentenceLabels
 
 if TYPE_CHECKING:
     from crossdl.interfaces import ReportDiscretizer
 
-_CLOSING = r"[ \t]*(?:[】\]][ \t]*[:：]?|[:：]|(?=\r?\n))"
-"""What makes a word at the start of a line or sentence a header."""
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence, or whatever else is labelled as one, and where it stands.
+
+    Attributes:
+        text: ``report[start:end]``; control characters and runs of blanks are one blank.
+        start: First character in the report.
+        end: One past the last character.
+    """
+
+    text: str
+    start: int
+    end: int
 
 
-def split_findings(text: str, anatomy: LabelSet) -> list[str]:
-    """The sentences of a report's Findings section, in order.
+def find_sentences(text: str, anatomy: LabelSet) -> list[Sentence]:
+    """The sentences of a report's Findings section with their positions, in order.
 
     Where the text has headers, only its Findings sections are used; without a Findings header,
     what stands before the first header, and if that is nothing, the Impression. Numbers and
-    bullets of lists are removed. Text that no lexicon knows is one sentence.
+    bullets of lists are left out. Text that no lexicon knows is one sentence.
     """
-    lexicons = tuple(
-        lexicon for lexicon in anatomy.lexicon.values() if any_of([lexicon.detect]).search(text)
-    )
-    if not lexicons:
-        return [text.strip()] if any(character.isalpha() for character in text) else []
-    breaks = any_of(p for lexicon in lexicons for p in lexicon.sentence_breaks)
-    before = [re.compile(p, re.IGNORECASE) for lexicon in lexicons for p in lexicon.split_before]
-    markers = re.compile(
-        rf"(?:\s*(?:{any_of(p for lexicon in lexicons for p in lexicon.list_markers).pattern}))+"
-    )
-    sentences = []
-    for part in breaks.split(_findings_section(text, lexicons)):
-        cuts = sorted({m.start() for pattern in before for m in pattern.finditer(part)})
-        for start, end in zip([0, *cuts], [*cuts, len(part)], strict=True):
-            piece = part[start:end].strip(" \t\r\n,，.、")
-            piece = markers.sub("", piece, count=1) if markers.match(piece) else piece
-            piece = " ".join(piece.split()).strip(" ,，.、")
-            if any(character.isalpha() for character in piece):
-                sentences.append(piece)
-    return sentences
+    plain = visible(text)
+    lexicons = [x for x in anatomy.lexicon.values() if any_of([x.detect]).search(plain)]
+    rules = split_rules(lexicons)
+    sections = rules.findings(plain) if lexicons else [(0, len(plain))]
+    found = []
+    for section in sections:
+        for piece in rules.pieces(plain, *section):
+            start, end = rules.body(plain, *piece)
+            if any(character.isalpha() for character in plain[start:end]):
+                found.append(Sentence(" ".join(plain[start:end].split()), start, end))
+    return found
+
+
+def split_findings(text: str, anatomy: LabelSet) -> list[str]:
+    """The texts of :func:`find_sentences`."""
+    return [sentence.text for sentence in find_sentences(text, anatomy)]
+
+
+def find_units(discretizer: ReportDiscretizer[Any], text: str) -> list[Sentence]:
+    """What a discretizer labels of a report: its sentences, or the report as a whole."""
+    if discretizer.level == "sentence":
+        return find_sentences(text, discretizer.labels)
+    return whole(text)
+
+
+def whole(text: str) -> list[Sentence]:
+    """All of a text as one sentence; nothing if there is nothing but blanks."""
+    plain = visible(text)
+    end = len(plain.rstrip())
+    start = end - len(plain[:end].lstrip())
+    return [Sentence(" ".join(plain.split()), start, end)] if end else []
 
 
 def merge(labels: SentenceLabels, anatomy: LabelSet) -> AbnormalityMatrix:
@@ -90,20 +112,13 @@ def label_reports(
 
     Templates repeat: each different sentence is labelled once.
     """
+    from crossdl.label_cache import LabelCache
 
-    def units(text: str) -> list[str]:
-        if discretizer.level == "sentence":
-            return split_findings(text, discretizer.labels)
-        return [text.strip()] if text.strip() else []
-
-    reports = [None if text is None else units(text) for text in findings]
-    unique = list(dict.fromkeys(s for sentences in reports if sentences for s in sentences))
-    labels = label_sentences(discretizer, unique)
-    at = {sentence: i for i, sentence in enumerate(unique)}
-    return [
-        None if sentences is None else labels.take([at[s] for s in sentences])
-        for sentences in reports
+    reports = [
+        None if text is None else [unit.text for unit in find_units(discretizer, text)]
+        for text in findings
     ]
+    return LabelCache(discretizer).label_each(reports)
 
 
 def discretize_reports(
@@ -142,36 +157,3 @@ def _cased(word: str, like: str) -> str:
     if word != word.lower() or like == like.lower():
         return word
     return word.upper() if like == like.upper() and len(like) > 1 else word[:1].upper() + word[1:]
-
-
-def _findings_section(text: str, lexicons: tuple[Lexicon, ...]) -> str:
-    headers = list(_header_pattern(lexicons).finditer(text))
-    if not headers:
-        return text
-    sections: dict[str, list[str]] = {"findings": [], "impression": [], "others": []}
-    ends = [*(h.start() for h in headers[1:]), len(text)]
-    for header, end in zip(headers, ends, strict=True):
-        sections[str(header.lastgroup)].append(text[header.end() : end])
-    if sections["findings"]:
-        return "\n".join(sections["findings"])
-    opening = text[: headers[0].start()]
-    return opening if opening.strip() else "\n".join(sections["impression"])
-
-
-@lru_cache(maxsize=8)
-def _headers(sections: tuple[tuple[str, tuple[str, ...]], ...]) -> re.Pattern[str]:
-    groups = "|".join(
-        rf"(?P<{name}>(?:{'|'.join(patterns) or '(?!)'}){_CLOSING})" for name, patterns in sections
-    )
-    return re.compile(rf"(?:^|[\n.,;。；，、])[ \t]*[【\[]?(?:{groups})", re.IGNORECASE)
-
-
-def _header_pattern(lexicons: Iterable[Lexicon]) -> re.Pattern[str]:
-    """Finds headers; the name of the group that matched says which section begins."""
-    chosen = list(lexicons)
-    return _headers(
-        tuple(
-            (name, tuple(p for lexicon in chosen for p in getattr(lexicon.sections, name)))
-            for name in ("findings", "impression", "others")
-        )
-    )

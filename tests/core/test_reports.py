@@ -1,16 +1,25 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crossdl.anatomy import load_anatomy
 from crossdl.interfaces import DiscretizerConfig, ReportDiscretizer
-from crossdl.reports import discretize_reports, label_reports, merge, mirror_text, split_findings
+from crossdl.reports import (
+    discretize_reports,
+    find_sentences,
+    label_reports,
+    merge,
+    mirror_text,
+    split_findings,
+)
+from crossdl.splitting import visible
 from crossdl.types import SentenceLabels
 
 ANATOMY = load_anatomy("head_ct")
@@ -53,6 +62,42 @@ class Spy(ReportDiscretizer[DiscretizerConfig]):
         ("Bleed; no edema", ["Bleed", "no edema"]),
         ("12345", []),
         ("Это голова", ["Это голова"]),
+        (
+            "Dr. Li saw it. Left vs. right, approx. 2 cm.",
+            ["Dr. Li saw it", "Left vs. right, approx. 2 cm"],
+        ),
+        (
+            "See Fig. 2 and No. 3. Is it new? No. Left bleed s/p op.",
+            ["See Fig. 2 and No. 3", "Is it new", "No", "Left bleed s/p op"],
+        ),
+        (
+            "At 9 a.m. and 5 p.m. today. Seen at 9 a.m. No bleed, i.e. none.",
+            ["At 9 a.m. and 5 p.m. today", "Seen at 9 a.m", "No bleed, i.e. none"],
+        ),
+        (
+            "Lt. frontal bleed. Rt. MCA infarct. Same on the Lt. No shift",
+            ["Lt. frontal bleed", "Rt. MCA infarct", "Same on the Lt", "No shift"],
+        ),
+        ("Shift of 5. No mass!! none?", ["Shift of 5", "No mass", "none"]),
+        ("a) no bleed\nb) no shift\n\uf0b7 no mass", ["no bleed", "no shift", "no mass"]),
+        (
+            "左额叶见高密度影（CT值约40），大小约2.5cm。",
+            ["左额叶见高密度影（CT值约40），大小约2.5cm"],
+        ),
+        (
+            "第3、4脑室正常，三、四脑室正常。三、四脑室正常",
+            ["第3、4脑室正常，三、四脑室正常", "三、四脑室正常"],
+        ),
+        ("１．左额叶出血２．５cm\u3000２．右额叶正常．", ["左额叶出血２．５cm", "右额叶正常"]),
+        ("①左额叶出血②右额叶正常｡", ["左额叶出血", "右额叶正常"]),
+        ("1.左额叶出血2.右额叶正常", ["左额叶出血", "右额叶正常"]),
+        ("一、左额叶出血。（二）右额叶正常", ["左额叶出血", "右额叶正常"]),
+        (
+            "左额叶 bleed seen by Dr. Li. 右侧正常. CT normal",
+            ["左额叶 bleed seen by Dr. Li", "右侧正常", "CT normal"],
+        ),
+        ("左额叶出血\n右额叶正常 CT\nnormal", ["左额叶出血", "右额叶正常 CT normal"]),
+        ("\ufeff左\x00额叶\x07出血\u2028右\u200b枕叶正常\x85\r\n", ["左 额叶 出血", "右 枕叶正常"]),
     ],
 )
 def test_split(text: str, sentences: list[str]) -> None:
@@ -70,12 +115,77 @@ def test_split(text: str, sentences: list[str]) -> None:
         ("影像所见：左侧额叶出血。诊断意见：脑出血。", ["左侧额叶出血"]),
         ("【所见】左侧额叶出血。【印象】脑出血。", ["左侧额叶出血"]),
         ("CT所见: 脑室正常\n印象: 未见异常", ["脑室正常"]),
+        ("\u3000影像所见：\u3000左额叶出血。\r\n\u3000印象：脑出血", ["左额叶出血"]),
+        ("一、检查所见：左额叶出血。二、诊断意见：脑出血", ["左额叶出血"]),
+        ("检查所见如下：左额叶出血。影像学诊断\n脑出血", ["左额叶出血"]),
+        ("**CT Head Findings:** Left bleed.\nConclusions: Right bleed.", ["Left bleed"]),
+        ("FINDINGS/IMPRESSION: Left bleed.", ["Left bleed"]),
+        ("1. Findings: Left bleed.\n2. Final diagnosis: bleed", ["Left bleed"]),
         ("印象：未见异常", ["未见异常"]),
         ("No findings to suggest a bleed.", ["No findings to suggest a bleed"]),
     ],
 )
 def test_only_the_findings_section_is_used(text: str, sentences: list[str]) -> None:
     assert split_findings(text, ANATOMY) == sentences
+
+
+TEXTS = st.one_of(
+    st.text(alphabet="左右两额叶出血，。；、.; \n12aLleft(", max_size=60),
+    st.lists(
+        st.sampled_from(
+            ["左", "右额叶", "双侧", " Left ", " right ", " L ", "Rt.", "Lt. ", "出血", " bleed",
+             " 2.5", " 1、", "(2) ", "- ", "Dr. ", "No. ", "a.m. ", "所见：", "Findings:\n", "印象:",
+             "三、", "\nImpression: ", "。", "；", "，", ". ", "!", "\n", "\r\n", "\u3000", "\x00",
+             "\u200b", "① ", " １．"]
+        ),
+        max_size=25,
+    ).map("".join),
+)  # fmt: skip
+
+
+@given(st.one_of(TEXTS, st.text(max_size=80)))
+def test_sentences_are_slices_in_order(text: str) -> None:
+    at = 0
+    for sentence in find_sentences(text, ANATOMY):
+        assert at <= sentence.start < sentence.end <= len(text)
+        assert sentence.text == " ".join(visible(text)[sentence.start : sentence.end].split())
+        edges = sentence.text[0] + sentence.text[-1]
+        assert not set(edges) & set(" ,，.、")
+        at = sentence.end
+
+
+@settings(max_examples=300)
+@given(TEXTS)
+def test_mirrored_texts_have_mirrored_sentences(text: str) -> None:
+    mirrored = [mirror_text(s, ANATOMY) for s in split_findings(text, ANATOMY)]
+    assert split_findings(mirror_text(text, ANATOMY), ANATOMY) == mirrored
+
+
+LONG = {
+    "reports": "左侧额叶出血，右侧2.5cm。Dr. A said a vs. b.\n1、左额叶出血（CT值约40）\n",
+    "blanks": " ",
+    "lines": "\n",
+    "Windows lines": "a\r\n",
+    "commas": "，",
+    "dots": ".",
+    "marks": "!",
+    "dashes": "-",
+    "numbers": "1、 ",
+    "brackets": "(1) ",
+    "headers": "Findings:\n",
+    "words": "history ",
+    "one sentence": "左",
+    "zeros": "\x00",
+}
+
+
+@pytest.mark.parametrize("unit", LONG.values(), ids=LONG)
+def test_a_megabyte_takes_time_in_proportion(unit: str) -> None:
+    """Two seconds at most; ten times of it would be a pattern that goes back and forth."""
+    text = "左a." + unit * (1_000_000 // len(unit)) + "x左"
+    started = time.process_time()
+    find_sentences(text, ANATOMY)
+    assert time.process_time() - started < 4
 
 
 @given(st.text(alphabet="左右额叶出血，。；、.; \n12aLleft(", max_size=60))
