@@ -175,7 +175,7 @@ def json_lines(rows: Sequence[dict[str, Any]]) -> str:
 
 def _csv_text(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
     stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
+    writer = csv.writer(stream)  # its line ends make it quote texts with either kind
     writer.writerow(columns)
     for row in rows:
         cells = {key: _cell(path, row[key]) for key in ("regions", "types")}
