@@ -88,6 +88,7 @@ def sample(
     from crossdl.report_files import read_rows
     from crossdl.text.labelled import json_lines
     from crossdl.text.sampling import count_texts, draw
+    from crossdl.text.trained import find_discretizer
 
     if out.suffix.lower() != ".jsonl" or out.is_dir():
         raise InputError(f"--out {out}: must be a file that ends in .jsonl")
@@ -95,7 +96,7 @@ def sample(
         what = "--suggest" if suggest else f"--by {by}"
         raise InputError(f"{what} needs --discretizer: a trained folder, or a composition")
     book = load_registry(registry)
-    model = None if discretizer is None else _discretizer(discretizer, book)
+    model = None if discretizer is None else find_discretizer(discretizer, book)
     label_set = load_labels(labels) if model is None else model.labels
     done = [
         row.text
@@ -122,26 +123,6 @@ def sample(
         f"{len(found)} of {len(counts)} different texts that occur {sum(counts.values())} "
         f"times{less}: {out}  (holds report text; share it as such)"
     )
-
-
-def _discretizer(name: str, book: Registry) -> ReportDiscretizer[Any]:
-    """A trained one from a folder, or that of a composition."""
-    from crossdl.anatomy import load_anatomy
-    from crossdl.errors import InputError
-    from crossdl.text.trained import load_discretizer
-
-    if Path(name).is_dir():
-        return load_discretizer(Path(name), book.catalog)
-    chosen = book.composition(name)
-    made: ReportDiscretizer[Any] = book.catalog.create(
-        "discretizer", chosen.discretizer, load_anatomy(chosen.anatomy)
-    )
-    if not made.trained:
-        raise InputError(
-            f"--discretizer {name}: its discretizer is not trained yet; train it and give its "
-            "folder"
-        )
-    return made
 
 
 def _texts(

@@ -8,6 +8,7 @@ rebinding) or sent by another page (cross-site requests) are refused.
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from crossdl.errors import CrossDLError, InputError
 from crossdl.labels import LabelSet
@@ -69,7 +70,7 @@ class Desk:
             frozenset(fields.get("types", ())) & set(self.labels.type_names),
         )
         ticked = bool(answer.regions or answer.types)
-        match fields.get("action", ["next"])[0]:
+        match fields.get("action", [""])[0]:
             case "back":
                 if ticked and answer != before:
                     self.book.save(item, answer)
@@ -78,13 +79,17 @@ class Desk:
                 answer = Answer()
             case "skip":
                 answer = NOT_USABLE
-            case _ if not ticked and before != answer:
+            case "next" if not ticked and before != answer:
                 notice = "Nothing is ticked yet. If the text says nothing abnormal, say so with "
                 return self._item(at, answer, f"{notice}“Nothing abnormal”.")
-            case _ if answer.one_sided and "confirmed" not in fields:
+            case "next" if answer.one_sided and "confirmed" not in fields:
                 what = "place but no type" if answer.regions else "type but no place"
                 notice = f"You ticked a {what}. Complete it, or press “Next” again to keep it so."
                 return self._item(at, answer, notice, confirmed=True)
+            case "next":
+                pass
+            case _:
+                return Page(HTTPStatus.BAD_REQUEST, "The form was sent without its button.")
         if answer != before:
             self.book.save(item, answer)
         if at + 1 < len(self.book.items):
@@ -167,8 +172,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif int(length) > _LONGEST:
             self._send(Page(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "That is too long."))
         else:
-            sent = self.rfile.read(int(length)).decode("utf-8", "replace")
-            self._answer(lambda: self.server.desk.take(name, parse_qs(sent)))
+            sent = self.rfile.read(int(length))
+            if len(sent) == int(length):  # else the browser died in the middle of an answer
+                fields = parse_qs(sent.decode("utf-8", "replace"))
+                self._answer(lambda: self.server.desk.take(name, fields))
 
     def _admitted(self) -> str | None:
         """What is asked for below the token; None after a refusal."""
@@ -179,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif origin is not None and origin not in {f"http://{host}" for host in hosts}:
             self._send(Page(HTTPStatus.FORBIDDEN, "Another page must not use this form."))
         else:
-            token, _, name = urlsplit(self.path).path.removeprefix("/").partition("/")
+            token, _, name = self.path.partition("?")[0].removeprefix("/").partition("/")
             if secrets.compare_digest(token.encode(), self.server.token.encode()):
                 return name
             self._send(Page(HTTPStatus.NOT_FOUND, "Use the whole address that was printed."))
@@ -219,6 +226,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away in the middle of a page is no news."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
     def __init__(self, port: int, desk: Desk) -> None:
         super().__init__((ADDRESS, port), _Handler)

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from crossdl.cli import app, discretizer_sample
 from crossdl.errors import CrossDLError, InputError
 from crossdl.labels import load_labels
+from crossdl.text import trained
 from crossdl.text.labelled import read_labelled
 from crossdl.types import SentenceLabels
 
@@ -84,7 +85,7 @@ def test_the_least_sure_come_with_a_random_share(
         regions[:, 0] = [0.5 if "直径" in text else 0.01 for text in texts]
         return [SentenceLabels(tuple(texts), regions, np.zeros((len(texts), 4), dtype=np.float32))]
 
-    monkeypatch.setattr(discretizer_sample, "_discretizer", lambda *_: Guessing())
+    monkeypatch.setattr(trained, "find_discretizer", lambda *_: Guessing())
     monkeypatch.setattr(discretizer_sample, "_labelled", labelled)
     out = tmp_path / "s.jsonl"
     arguments = ("--by", "uncertainty", "--discretizer", "x", "-n", 1, "--random-share", 0)

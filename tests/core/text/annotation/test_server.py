@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,7 +80,7 @@ def test_answers_are_saved_at_once_and_a_restart_goes_on(tmp_path: Path) -> None
         at, page = _send(url + "1", *ticked, ("action", "next"))
         assert at == "2" and "1 of 3 answered" in page and "左侧额叶" in page
         assert saved() == {"1": Answer(frozenset("ab"), frozenset("t"))}
-        assert page.count("suggested\"") >= 2
+        assert page.count('suggested"') >= 2
         at, page = _send(url + "2", ("action", "skip"))
         assert at == "3" and saved()["2"] == NOT_USABLE
         at, page = _send(url + "3", ("action", "back"))
@@ -106,7 +107,8 @@ def test_doubtful_answers_are_asked_again(tmp_path: Path) -> None:
         assert at == "2" and path.exists()
         at, _ = _send(url + "2", ("types", "t"), ("action", "back"))  # ticks are not lost
         assert at == "1" and read_labelled(path, LABELS).types.tolist() == [[0, 0], [1, 0]]
-        _send(url + "3", ("regions", "unknown"), ("types", "u"), ("confirmed", "1"))
+        last = (("action", "next"), ("confirmed", "1"))
+        _send(url + "3", ("regions", "unknown"), ("types", "u"), *last)
         assert read_labelled(path, LABELS).regions[2].tolist() == [0, 0]
 
 
@@ -134,6 +136,7 @@ def test_only_who_knows_the_address_may_read_or_write(tmp_path: Path) -> None:
         assert _refused(url + "4") == _refused(url + "0") == _refused(url + "x") == 404
         assert _refused(url + "4", nothing) == 404
         assert _refused(url + "1", b"x" * 70_000) == 413
+        assert _refused(url + "1", b"regions=a&types=t") == 400  # the button is the last field
         port = urlsplit(url).port
         assert _send(url + "1", ("action", "nothing"), Origin=base)[0] == "2"
         assert _send(url + "2", ("action", "nothing"), Host=f"localhost:{port}")[0] == "3"
@@ -164,6 +167,22 @@ def test_a_form_elsewhere_and_requests_without_length(tmp_path: Path) -> None:
         connection.endheaders()
         assert connection.getresponse().status == 411
         connection.close()
+
+
+def test_half_an_answer_is_not_saved(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.jsonl"
+    with _form(path) as url:
+        parts = urlsplit(url)
+        head = f"POST {parts.path}1 HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: 99\r\n\r\n"
+        with socket.create_connection((parts.hostname, parts.port or 0), timeout=10) as browser:
+            browser.sendall(head.encode() + b"action=nothing&regions=a")
+            browser.shutdown(socket.SHUT_WR)
+            assert browser.recv(99) == b""
+        with socket.create_connection((parts.hostname, parts.port or 0), timeout=10) as browser:
+            browser.sendall(f"GET http://[ HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
+            assert b"404" in browser.recv(99)
+        assert _get(url)[0] == "1" and not path.exists()
+    assert capfd.readouterr().err == ""
 
 
 def test_a_port_in_use(tmp_path: Path) -> None:
