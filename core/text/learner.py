@@ -126,7 +126,14 @@ def _encoder(
             encode(tokenizer, texts, config.max_length),
             config.scratch,
             seed=seed,
-            fingerprint=_digest(config.scratch, config.max_length, config.precision, seed, texts),
+            fingerprint=_digest(
+                config.scratch,
+                config.max_length,
+                config.precision,
+                seed,
+                texts,
+                tokenizer.to_str(),
+            ),
             folder=folder / "pretraining",
             bf16=bf16,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,38 +31,71 @@ def train_tokenizer(texts: Sequence[str], settings: ScratchEncoder) -> Tokenizer
     Raises:
         InputError: The texts hold no word.
     """
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
     from tokenizers.processors import TemplateProcessing
 
-    common: dict[str, Any] = {
-        "special_tokens": list(SPECIAL),
-        "vocab_size": settings.vocabulary_size,
-        "min_frequency": settings.min_frequency,
-        "show_progress": False,
-    }
     if settings.vocabulary == "blank":
-        tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
-        tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-        trainer: Any = trainers.WordLevelTrainer(**common)
+        normalizer = normalizers.Sequence([])
+        divider: Any = pre_tokenizers.WhitespaceSplit()
     else:
-        tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
-        tokenizer.normalizer = normalizers.Sequence(
+        normalizer = normalizers.Sequence(
             [
                 normalizers.NFKC(),
                 normalizers.BertNormalizer(lowercase=True),
                 normalizers.Replace(Regex(r"[0-9]+(?:[.,][0-9]+)*"), "0"),
             ]
         )
-        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        trainer = trainers.WordPieceTrainer(**common)
-    tokenizer.train_from_iterator(sorted(set(texts)), trainer)
-    if tokenizer.get_vocab_size() <= len(SPECIAL):
+        divider = pre_tokenizers.Sequence(
+            [pre_tokenizers.BertPreTokenizer(), pre_tokenizers.Digits()]
+        )
+    words = Counter(
+        word
+        for text in texts
+        for word, _ in divider.pre_tokenize_str(normalizer.normalize_str(_writable(text)))
+    )
+    pieces = words if settings.vocabulary == "blank" else _pieces(words, settings.vocabulary_size)
+    common = [piece for piece, count in pieces.items() if count >= settings.min_frequency]
+    common.sort(key=lambda piece: (-pieces[piece], piece))
+    if not common:
         raise InputError("the texts hold no words to make a vocabulary from")
+    vocabulary = {t: i for i, t in enumerate((*SPECIAL, *common[: settings.vocabulary_size]))}
+    whole = settings.vocabulary == "blank"
+    model = (models.WordLevel if whole else models.WordPiece)(vocabulary, unk_token=UNKNOWN)
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = divider
     tokenizer.post_processor = TemplateProcessing(
         single=f"{START} $A {END}",
-        special_tokens=[(t, tokenizer.token_to_id(t)) for t in (START, END)],
+        special_tokens=[(t, vocabulary[t]) for t in (START, END)],
     )
     return tokenizer
+
+
+def _pieces(words: Counter[str], size: int) -> Counter[str]:
+    """How often each piece of a word occurs; ``##`` marks those that do not begin one.
+
+    Pieces are those of byte-pair encoding, which unlike the library's own trainer for WordPiece
+    gives the same ones every time, and all single characters.
+    """
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    divider = Tokenizer(models.BPE())
+    divider.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    trainer = trainers.BpeTrainer(vocab_size=size, show_progress=False)
+    often = (word for word, count in sorted(words.items()) for _ in range(min(count, 1000)))
+    divider.train_from_iterator(often, trainer)
+    found: Counter[str] = Counter()
+    for word, count in words.items():
+        tokens = [token.value for token in divider.model.tokenize(word)]
+        for parts in (tokens, list(word)):
+            for place, part in enumerate(parts):
+                found[part if place == 0 else f"##{part}"] += count
+    return found
+
+
+def _writable(text: str) -> str:
+    """Text that UTF-8 can hold: JSON may name halves of characters."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def read_tokenizer(path: Path) -> Tokenizer:
@@ -94,5 +128,5 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], max_length: int) -> list[
     """Token numbers of every text, [CLS] and [SEP] included, at most ``max_length`` long."""
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length)
-    clean = [text.encode("utf-8", "replace").decode() for text in texts]
-    return [np.array(e.ids, dtype=np.int32) for e in tokenizer.encode_batch_fast(clean)]
+    found = tokenizer.encode_batch_fast([_writable(text) for text in texts])
+    return [np.array(one.ids, dtype=np.int32) for one in found]
