@@ -92,6 +92,7 @@ class _ByLength(Sampler[Key]):
         return -(-len(self.lengths) // self.batch_size)
 
     def __iter__(self) -> Iterator[Key]:
+        """Drawn at the first step: Lightning may set the epoch after it asked for an iterator."""
         rng = None if self.seed is None else np.random.default_rng([self.seed, self.epoch])
         n, size = len(self.lengths), self.batch_size
         order = np.arange(n) if rng is None else rng.permutation(n)
@@ -102,4 +103,5 @@ class _ByLength(Sampler[Key]):
             part = part[np.argsort(self.lengths[part], kind="stable")]
             batches += [tuple(part[i : i + size].tolist()) for i in range(0, len(part), size)]
         turns = np.arange(len(batches)) if rng is None else rng.permutation(len(batches))
-        return iter([(self.epoch, batches[i]) for i in turns])
+        for i in turns:
+            yield self.epoch, batches[i]

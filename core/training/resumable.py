@@ -81,9 +81,16 @@ class ResumableModule(LightningModule):
             torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def on_train_epoch_start(self) -> None:
-        """Seeds torch for networks that draw random numbers, such as by dropout."""
+        """Notes the learning rate that the epoch begins with."""
         self._rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
-        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seeds torch for networks that draw random numbers, such as by dropout.
+
+        By the step, because iterators draw numbers too, and not at the same time in a resumed run.
+        """
+        step = self.current_epoch * 1_000_003 + batch_idx
+        torch.manual_seed((self.seed * 1_000_000_007 + step) % 2**63)
 
     def on_train_epoch_end(self) -> None:
         """Keeps the epoch's losses, and the weights if they are the best.
