@@ -32,6 +32,11 @@ def visible(text: str) -> str:
     return _INVISIBLE.sub(" ", _LINE_END.sub("\n", text.replace("\r\n", " \n")))
 
 
+def hidden(text: str) -> bool:
+    """Whether it has control or zero-width characters."""
+    return _INVISIBLE.search(text) is not None
+
+
 @dataclass(frozen=True)
 class SplitRules:
     """Compiled patterns; texts must be :func:`visible`.

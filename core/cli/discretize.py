@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,145 +13,200 @@ import typer
 from crossdl.cli.options import RegistryFile
 
 if TYPE_CHECKING:
-    from crossdl.anatomy import Anatomy
     from crossdl.interfaces import ReportDiscretizer
+    from crossdl.labelled_rows import LabelledRow
     from crossdl.report_files import ReportRow
-    from crossdl.types import SentenceLabels
-
-CHUNK = 256
-"""Rows labelled at a time: enough for a model to batch, few enough for the bar to move."""
 
 
 def discretize(
     file: Annotated[Path, typer.Argument(help=".txt (a sentence a line), .csv, .xlsx or .jsonl.")],
-    out: Annotated[Path, typer.Option("--out", help="Where the labels go, as .jsonl.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where the labels go, as .jsonl.")
+    ] = None,
     column: Annotated[
         str | None,
         typer.Option(help="Column with the text; default: sentence or findings."),
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="Encoding of a text file, if it is not UTF-8.")
+        str | None,
+        typer.Option(
+            help="Encoding of a text file, if it is not UTF-8; several, as utf-8,gb18030, are "
+            "tried for each line."
+        ),
     ] = None,
-    composition: Annotated[
-        str, typer.Option(help="Composition whose discretizer is used.")
+    skip_bad_rows: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad-rows", help="Write an error instead of labels for rows that are unreadable."
+        ),
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print texts with what was found where.")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write one page that links sentences and matrix cells.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Rows printed and put on the page.")] = 200,
+    discretizer: Annotated[
+        str, typer.Option(help="Composition, or folder of a trained discretizer.")
     ] = "crossdl",
     registry: RegistryFile = None,
 ) -> None:
     """Label sentences or Findings sections: probabilities of every region and type."""
     from rich.console import Console
 
-    from crossdl.anatomy import load_anatomy
+    from crossdl.errors import InputError
     from crossdl.registry import load_registry
+    from crossdl.text.trained import find_discretizer
 
-    book = load_registry(registry)
-    chosen = book.composition(composition)
-    anatomy = load_anatomy(chosen.anatomy)
-    discretizer = book.catalog.create("discretizer", chosen.discretizer, anatomy)
-    n = discretize_file(discretizer, anatomy, file, out, column, encoding)
-    Console().print(f"{n} row(s) labelled: {out}", soft_wrap=True)
+    if out is None and html is None and not explain:
+        raise InputError("nothing to write: give --out, --html or --explain")
+    reader = find_discretizer(discretizer, load_registry(registry))
+    n = discretize_file(
+        reader, file, out, column=column, encoding=encoding, skip_bad_rows=skip_bad_rows,
+        explain=explain, html=html, limit=limit,
+    )  # fmt: skip
+    written = ", ".join(str(path) for path in (out, html) if path is not None)
+    Console().print(f"{n} row(s) labelled{written and ': ' + written}", soft_wrap=True)
 
 
 def discretize_file(
     discretizer: ReportDiscretizer[Any],
-    anatomy: Anatomy,
     file: Path,
-    out: Path,
-    column: str | None,
-    encoding: str | None,
+    out: Path | None,
+    *,
+    column: str | None = None,
+    encoding: str | None = None,
+    skip_bad_rows: bool = False,
+    explain: bool = False,
+    html: Path | None = None,
+    limit: int = 200,
 ) -> int:
-    """Labels every row of a file; the output appears whole or not at all.
+    """Labels the rows of a file, a few at a time in memory; outputs appear whole or not at all.
+
+    The file is read to its end before the first row is labelled, so that what is wrong with it
+    is said at once.
 
     Returns:
-        The number of rows.
+        The number of rows labelled: all of them, or ``limit`` where ``out`` is None.
 
     Raises:
-        InputError: The file cannot be read, or ``out`` is the file itself or a folder.
+        InputError: The file cannot be read, or an output is the file itself or a folder.
     """
     import json
 
-    from rich.console import Console
-
-    from crossdl.errors import InputError
+    from crossdl.cli.discretize_explain import print_row
+    from crossdl.cli.discretize_page import page, view
     from crossdl.files import replacing
+    from crossdl.labelled_rows import label_rows
+    from crossdl.progress import track
     from crossdl.report_files import read_rows
 
-    if out.is_dir():
-        raise InputError(f"--out {out}: is a folder; give a file name, such as labels.jsonl")
-    if out.exists() and file.exists() and out.samefile(file):
-        raise InputError(f"--out {out}: is the input itself; give another name")
-    rows = read_rows(file, column=column, encoding=encoding)
-    empty = [str(row.index) for row in rows if not row.text]
-    if empty:
-        shown = ", ".join(empty[:5]) + (", ..." if len(empty) > 5 else "")
-        Console(stderr=True).print(
-            f"warning: {file.name}: {len(empty)} empty row(s), labelled with zeros: {shown}",
-            highlight=False,
-            soft_wrap=True,
-        )
-    with replacing(out) as working, working.open("w", encoding="utf-8", newline="\n") as stream:
-        for entry in _entries(discretizer, anatomy, rows):
-            stream.write(json.dumps(entry, ensure_ascii=False, allow_nan=False) + "\n")
-    return len(rows)
+    for option, path in (("--out", out), ("--html", html)):
+        _check_output(option, path, file)
+
+    def rows() -> Iterator[ReportRow]:
+        return read_rows(file, column=column, encoding=encoding, keep_bad=skip_bad_rows)
+
+    total = _check_rows(file, rows())
+    wanted = total if out is not None else min(total, limit)
+    failed: list[str] = []
+    views: list[dict[str, Any]] = []
+    with ExitStack() as stack:
+        stream = None
+        if out is not None:
+            working = stack.enter_context(replacing(out))
+            stream = stack.enter_context(working.open("w", encoding="utf-8", newline="\n"))
+        labelled: Iterator[LabelledRow] = label_rows(discretizer, islice(rows(), wanted))
+        if not explain:
+            labelled = track(labelled, "labelling", wanted)
+        n = -1
+        for n, one in enumerate(labelled):
+            if one.row.problem is not None:
+                failed.append(f"{one.row.index}: {one.row.problem}")
+            if stream is not None:
+                entry = _entry(one, discretizer)
+                stream.write(json.dumps(entry, ensure_ascii=False, allow_nan=False) + "\n")
+            if explain and n < limit:
+                print_row(one, discretizer.labels)
+            if html is not None and n < limit:
+                views.append(view(one, discretizer.labels))
+        if html is not None:
+            working = stack.enter_context(replacing(html))
+            working.write_text(page(views, discretizer.labels, file.name, total), encoding="utf-8")
+    _warn(file, f"{len(failed)} row(s) without labels", failed)
+    if explain and total > limit:
+        _note(f"only the first {limit} of {total} rows are printed; see --limit")
+    return wanted - len(failed)
 
 
-def _entries(
-    discretizer: ReportDiscretizer[Any], anatomy: Anatomy, rows: list[ReportRow]
-) -> Iterator[dict[str, Any]]:
-    from crossdl.progress import track
-    from crossdl.reports import label_reports
+def _check_output(option: str, path: Path | None, file: Path) -> None:
+    from crossdl.errors import InputError
 
-    starts: Any = range(0, len(rows), CHUNK)
-    if len(starts) > 1:
-        starts = track(starts, f"labelling, {CHUNK} rows a step")
-    for start in starts:
-        chunk = rows[start : start + CHUNK]
-        texts = [row.text for row in chunk if row.kind == "sentence"]
-        sentences = iter(range(len(texts)))
-        labels = discretizer.label(texts)
-        reports = label_reports(
-            discretizer, [r.text if r.kind == "findings" else None for r in chunk]
-        )
-        for row, report in zip(chunk, reports, strict=True):
-            entry: dict[str, Any] = {"row": row.index, "id": row.id, row.kind: row.text}
-            if report is None:
-                at = next(sentences)
-                entry["regions"] = _named(anatomy.label_names, labels.regions[at])
-                entry["types"] = _named(anatomy.type_names, labels.types[at])
-            else:
-                entry |= _report_entry(report, anatomy)
-            yield entry
+    if path is None:
+        return
+    if path.is_dir():
+        raise InputError(f"{option} {path}: is a folder; give a file name")
+    if path.exists() and file.exists() and path.samefile(file):
+        raise InputError(f"{option} {path}: is the input itself; give another name")
 
 
-def _report_entry(labels: SentenceLabels, anatomy: Anatomy) -> dict[str, Any]:
-    """Labels of a report: per label the highest probability behind a positive cell (E1)."""
-    import numpy as np
+def _check_rows(file: Path, rows: Iterator[ReportRow]) -> int:
+    """Reads all rows, warns of doubtful ones and counts them."""
+    from crossdl.splitting import hidden
 
-    from crossdl.reports import merge
+    total = 0
+    empty: list[str] = []
+    unclean: list[str] = []
+    for row in rows:
+        total += 1
+        if not row.text and row.problem is None:
+            empty.append(str(row.index))
+        elif hidden(row.text):
+            unclean.append(str(row.index))
+    _warn(file, f"{len(empty)} empty row(s), labelled with zeros", empty)
+    _warn(file, f"{len(unclean)} row(s) with control characters, read as blanks", unclean)
+    return total
 
-    matrix = merge(labels, anatomy)
-    regions = np.zeros(len(anatomy.label_names), dtype=np.float32)
-    types = np.zeros(anatomy.n_types, dtype=np.float32)
-    for (row, column), behind in matrix.evidence.items():
-        regions[row] = max(regions[row], labels.regions[list(behind), row].max())
-        types[column] = max(types[column], labels.types[list(behind), column].max())
-    return {
-        "regions": _named(anatomy.label_names, regions),
-        "types": _named(anatomy.type_names, types),
-        "sentences": [
-            {
-                "text": text,
-                "regions": [n for n, p in zip(anatomy.label_names, r, strict=True) if p],
-                "types": [n for n, p in zip(anatomy.type_names, t, strict=True) if p],
-            }
-            for text, r, t in zip(
-                labels.sentences, labels.stated_regions, labels.stated_types, strict=True
-            )
-        ],
-        "matrix": {
-            name: _named(anatomy.type_names, values)
-            for name, values in zip(anatomy.label_names, matrix.values, strict=True)
-        },
+
+def _warn(file: Path, what: str, rows: list[str]) -> None:
+    if rows:
+        _note(f"{file.name}: {what}: {', '.join(rows[:5])}{', ...' if len(rows) > 5 else ''}")
+
+
+def _note(message: str) -> None:
+    from rich.console import Console
+
+    Console(stderr=True).print(f"warning: {message}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _entry(one: LabelledRow, discretizer: ReportDiscretizer[Any]) -> dict[str, Any]:
+    """The line of one row; a whole report has no sentences and no matrix."""
+    row, labels, names = one.row, one.labels, discretizer.labels
+    entry: dict[str, Any] = {"row": row.index, "id": row.id}
+    if row.problem is not None:
+        return entry | {"error": row.problem}
+    entry[row.kind] = row.text
+    entry["regions"] = _named(names.label_names, one.regions)
+    entry["types"] = _named(names.type_names, one.types)
+    if one.matrix is None or row.kind == "sentence":
+        return entry
+    stated = zip(one.units, labels.stated_regions, labels.stated_types, strict=True)
+    entry["sentences"] = [
+        {
+            "text": unit.text,
+            "start": unit.start,
+            "end": unit.end,
+            "regions": [n for n, p in zip(names.label_names, r, strict=True) if p],
+            "types": [n for n, p in zip(names.type_names, t, strict=True) if p],
+        }
+        for unit, r, t in stated
+    ]
+    entry["matrix"] = {
+        name: _named(names.type_names, values)
+        for name, values in zip(names.label_names, one.matrix.values, strict=True)
     }
+    return entry
 
 
 def _named(names: tuple[str, ...], values: Any) -> dict[str, float]:

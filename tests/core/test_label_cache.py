@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crossdl.anatomy import load_anatomy
+from crossdl.interfaces import DiscretizerConfig, ReportDiscretizer
 from crossdl.label_cache import LabelCache
 from crossdl.plugins.discretizers.lexicon import LexiconConfig, LexiconDiscretizer
 from crossdl.reports import label_sentences
 from crossdl.types import SentenceLabels
 
 ANATOMY = load_anatomy("head_ct")
+RULES = LexiconDiscretizer(LexiconConfig(), ANATOMY)
 SENTENCES = [
     "左侧额叶出血",
     "右枕叶低密度，左额叶出血",
@@ -23,16 +26,20 @@ SENTENCES = [
 ]
 
 
-class Counting(LexiconDiscretizer):
+class CountingConfig(DiscretizerConfig):
+    kind: Literal["counting"] = "counting"
+
+
+class Counting(ReportDiscretizer[CountingConfig]):
     """Keeps what it was asked."""
 
-    def __init__(self, config: LexiconConfig) -> None:
-        super().__init__(config, ANATOMY)
+    def __init__(self) -> None:
+        super().__init__(CountingConfig(), ANATOMY)
         self.seen: list[str] = []
 
     def label(self, sentences: Sequence[str]) -> SentenceLabels:
         self.seen += sentences
-        return super().label(sentences)
+        return RULES.label(sentences)
 
 
 @given(
@@ -54,7 +61,7 @@ def test_cached_equals_uncached(calls: list[list[str]], size: int, linking: str)
 
 
 def test_each_sentence_is_labelled_once_while_it_is_remembered() -> None:
-    spy = Counting(LexiconConfig())
+    spy = Counting()
     cache = LabelCache(spy, size=2)
     cache.label(["a", "b", "a"])
     cache.label(["b", "a"])
@@ -67,7 +74,7 @@ def test_each_sentence_is_labelled_once_while_it_is_remembered() -> None:
 
 
 def test_reports_get_their_own_sentences() -> None:
-    cache = LabelCache(LexiconDiscretizer(LexiconConfig(), ANATOMY))
+    cache = LabelCache(RULES)
     first, none, empty, last = cache.label_each([["a", "b"], None, [], ["b"]])
     assert none is None
     assert first is not None and first.sentences == ("a", "b")

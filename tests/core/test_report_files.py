@@ -24,7 +24,7 @@ def _book(folder: Path, rows: list[list[object]], name: str = "reports.xlsx") ->
 
 
 def _read(path: Path, column: str | None = None, encoding: str | None = None) -> list[ReportRow]:
-    return read_rows(path, column=column, encoding=encoding)
+    return list(read_rows(path, column=column, encoding=encoding))
 
 
 def test_txt_is_a_sentence_a_line(tmp_path: Path) -> None:
@@ -113,11 +113,9 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
 
 def test_gb18030_is_recognised_and_read_on_request(tmp_path: Path) -> None:
     path = _file(tmp_path, "reports.csv", "id,findings\n1,左侧额叶出血。\n".encode("gb18030"))
-    data = path.read_bytes()
-    at = data.index(b"\xd7")  # the first byte of the first Chinese character
     message = (
-        f"reports.csv is not UTF-8 (byte 0x{data[at]:02X} at {at}); "
-        "it reads as GB18030: pass --encoding gb18030"
+        "reports.csv: line 2 is not UTF-8 (byte 0xD7); the file reads as GB18030: "
+        "pass --encoding gb18030"
     )
     with pytest.raises(InputError) as error:
         _read(path)
@@ -129,10 +127,14 @@ def test_gb18030_is_recognised_and_read_on_request(tmp_path: Path) -> None:
     ("data", "encoding", "message"),
     [
         ("左额叶".encode("utf-16"), None, "reads as UTF-16: pass --encoding utf-16"),
-        (b"abc\xff\xff", None, "not UTF-8 .byte 0xFF at 3.; give its encoding"),
-        ("左".encode("gb18030"), "ascii", "is not ascii .byte 0xD7 at 0."),
+        (b"abc\xff\xff", None, "line 1 is not UTF-8 .byte 0xFF.; give the file's encoding"),
+        ("左".encode("gb18030"), "ascii", "line 1 is not ASCII .byte 0xD7."),
         (b"abc", "utf-88", "--encoding utf-88: is not known"),
         (b"abc", "hex", "--encoding hex: is not known"),
+        (b"abc", "utf-16,utf-8", "cannot be mixed"),
+        ("abc左".encode("utf-16-le"), None, "reads as UTF-16: pass --encoding utf-16-le"),
+        ("abc左".encode("utf-16-be"), None, "reads as UTF-16: pass --encoding utf-16-be"),
+        (b"\xff\xfea", "utf-16", "is not utf-16 "),
     ],
 )
 def test_other_encodings(tmp_path: Path, data: bytes, encoding: str | None, message: str) -> None:
@@ -143,3 +145,54 @@ def test_other_encodings(tmp_path: Path, data: bytes, encoding: str | None, mess
 def test_xlsx_has_no_encoding(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no encoding"):
         _read(_book(tmp_path, [["findings"], ["a"]]), encoding="utf-8")
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    rows = ["id,findings", "1,左侧额叶出血，中线居中。", "2,右侧枕叶出血。", "3,脑室正常。"]
+    parts = [row.encode("gb18030" if row[0] == "2" else "utf-8") for row in rows]
+    return _file(tmp_path, "mixed.csv", b"\r\n".join(parts))
+
+
+def test_mixed_encodings_are_named_and_read_on_request(mixed: Path) -> None:
+    with pytest.raises(InputError) as error:
+        _read(mixed)
+    assert str(error.value) == (
+        "mixed.csv: line 3 is not UTF-8 (byte 0xD3) but reads as GB18030, as 1 line(s) do, and "
+        "2 are UTF-8: pass --encoding utf-8,gb18030 to read each as what it is"
+    )
+    rows = _read(mixed, encoding="utf-8,gb18030")
+    assert [r.text for r in rows] == ["左侧额叶出血，中线居中。", "右侧枕叶出血。", "脑室正常。"]
+
+
+def test_bad_rows_are_kept_with_their_problem(mixed: Path, tmp_path: Path) -> None:
+    rows = list(read_rows(mixed, column=None, encoding=None, keep_bad=True))
+    assert [(r.index, r.id, r.problem is None) for r in rows] == [
+        (0, "1", True), (1, None, False), (2, "3", True)
+    ]  # fmt: skip
+    assert "line 3 is not UTF-8" in str(rows[1].problem)
+    table = _file(tmp_path, "a.csv", 'findings,id\na,1\n"b\nc",2,3\n"d"x,4\ne,5\n')
+    rows = list(read_rows(table, column=None, encoding=None, keep_bad=True))
+    assert [r.id for r in rows] == ["1", None, None, "5"]
+    assert "line 4 has 3 fields" in str(rows[1].problem)
+    assert "line 5: " in str(rows[2].problem)
+    lines = _file(tmp_path, "a.jsonl", '{"findings": "a"}\n{"findings": \n{"findings": "b"}\n')
+    rows = list(read_rows(lines, column=None, encoding=None, keep_bad=True))
+    assert [r.text for r in rows] == ["a", "", "b"]
+    assert "line 2 is not JSON" in str(rows[1].problem)
+
+
+def test_a_megabyte_in_a_cell_and_nul_bytes_are_read(tmp_path: Path) -> None:
+    text = "左额叶出血。" * 170_000
+    (row,) = _read(_file(tmp_path, "a.csv", f'findings\n"{text}"\n'))
+    assert row.text == text
+    (row,) = _read(_file(tmp_path, "b.csv", "findings\n左额叶\x00出血\n"))
+    assert row.text == "左额叶\x00出血"
+
+
+def test_rows_come_before_the_file_is_read_to_its_end(tmp_path: Path) -> None:
+    path = _file(tmp_path, "a.csv", b"findings\n" + b"no bleed\n" * 1000 + b"\xff\n")
+    rows = read_rows(path, column=None, encoding=None)
+    assert next(rows).text == "no bleed"
+    with pytest.raises(InputError, match="line 1002"):
+        list(rows)
