@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from crossdl.interfaces import ReportDiscretizer
 
 SIZE = 200_000
-"""Sentences remembered; 60 MB at most with the labels of a head CT."""
+"""Sentences remembered; 100 MB at most with the labels of a head CT."""
 
 
 @dataclass(frozen=True)
