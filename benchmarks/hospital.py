@@ -1,7 +1,9 @@
 """A hospital of 500 phantom patients, built whole and killed: ``python benchmarks/hospital.py``.
 
 Writes the dump, builds it once in peace, once with SIGKILL at random moments, and checks every
-item of both against the plan. Prints the flow, times and memory. ``--out`` keeps the folders.
+item of both against the plan. The first third of the kills comes at random times, mostly while
+files are read, the others at random numbers of finished volumes. Prints the flow, times, memory
+and how many finished volumes a kill made lose. ``--out`` keeps the folders.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -62,19 +65,53 @@ def prove(folder: Path, patients: int, kills: int, seed: int, workers: int) -> N
     print(f"flow, {len(plan.kept)} pairs and every drop exactly as planned", flush=True)
 
     killed = folder / "killed"
-    rng = np.random.default_rng(seed)
-    for moment in rng.uniform(0.1, 0.9, kills) * run.seconds / kills * 2:
-        cut = builds.build(dump, killed, *options, kill=builds.after(moment))
-        print(f"SIGKILL after {cut.seconds:.1f} s: {builds.volumes(killed)} volumes", flush=True)
+    moments = _moments(killed, len(plan.kept), run.seconds, kills, np.random.default_rng(seed))
+    finished: dict[Path, int] = {}
+    for moment in moments:
+        cut = builds.build(dump, killed, *options, kill=moment)
         assert cut.code == -9, cut.output
+        finished, again = _kept(killed, finished, workers)
+        print(
+            f"SIGKILL after {cut.seconds:.1f} s: {len(finished)} volumes, {again} made again",
+            flush=True,
+        )
     rest = builds.build(dump, killed, *options)
     assert rest.code == 0, rest.output
     check(dump, killed)
+    _, again = _kept(killed, finished, workers)
     assert builds.contents(killed) == builds.contents(whole)
-    print(f"went on for {rest.seconds:.1f} s to the same {len(builds.contents(whole))} files")
-    again = builds.build(dump, killed, *options)
-    assert again.code == 0 and builds.contents(killed) == builds.contents(whole)
-    print(f"built again: {again.seconds:.1f} s, the same bytes")
+    count = len(builds.contents(whole))
+    print(f"went on for {rest.seconds:.1f} s to the same {count} files, {again} volumes made again")
+    last = builds.build(dump, killed, *options)
+    assert last.code == 0 and builds.contents(killed) == builds.contents(whole)
+    print(f"built again: {last.seconds:.1f} s, the same bytes")
+
+
+def _moments(
+    out: Path, volumes: int, seconds: float, kills: int, rng: np.random.Generator
+) -> Iterator[Callable[[], bool]]:
+    """When to kill: a third of the times early on, later at growing numbers of volumes."""
+    early = -(-kills // 3)
+    for moment in rng.uniform(0.02, 0.3, early) * seconds:
+        yield builds.after(moment)
+    for number in sorted(rng.uniform(0, 0.9, kills - early) * volumes):
+        yield builds.once(lambda n=number: builds.volumes(out) > n, rng.uniform(0, 0.2))
+
+
+def _kept(out: Path, before: dict[Path, int], workers: int) -> tuple[dict[Path, int], int]:
+    """Volumes and when they were written, and how many of the earlier ones were written again.
+
+    A volume that is finished but not noted down when the kill comes is made again; no more than
+    are under way at once can be.
+    """
+    now = {
+        path: path.stat().st_mtime_ns
+        for path in out.glob("volumes/*/*.npy")
+        if not path.name.startswith(".")
+    }
+    again = sum(now.get(path) != time for path, time in before.items())
+    assert again <= 4 * workers, f"{again} finished volumes were lost or made again"
+    return now, again
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from .expected import Expected, expected
 
 
 def check(hospital: Hospital, out: Path) -> Expected:
-    """Asserts that flow, pairs, drops, files and volumes are exactly as planned.
+    """Asserts that flow, pairs, labels, drops, files and volumes are exactly as planned.
 
     Returns:
         What was expected.
@@ -22,6 +22,7 @@ def check(hospital: Hospital, out: Path) -> Expected:
     plan = expected(hospital.patients)
     assert flow(out) == plan.rows
     _check_scans(hospital, out, plan)
+    _check_labels(out, plan)
     _check_dropped(hospital, out, plan)
     _check_private(hospital, out)
     return plan
@@ -68,6 +69,30 @@ def _check_scans(hospital: Hospital, out: Path, plan: Expected) -> None:
     splits = {row["patient"]: row["split"] for row in table(out, "splits")}
     assert all(splits[row["patient"]] == row["split"] for row in rows)
     assert splits.keys() == {row["patient"] for row in rows}
+
+
+def _check_labels(out: Path, plan: Expected) -> None:
+    """Every scan has the labels that the rules' discretizer reads in its own report."""
+    from crossdl.anatomy import load_anatomy
+    from crossdl.catalog import default_catalog
+    from crossdl.ingest.rules import load_rules
+    from crossdl.reports import label_reports, merge
+
+    anatomy, names = load_anatomy("head_ct"), _names(out)
+    reader = default_catalog().create("discretizer", load_rules(None)[0].discretizer, anatomy)
+    texts = sorted({s.report.findings for s in plan.kept.values() if s.report is not None})
+    cells: dict[str, set[tuple[str, str]]] = {}
+    for text, labels in zip(texts, label_reports(reader, texts), strict=True):
+        assert labels is not None
+        places = zip(*merge(labels, anatomy).values.nonzero(), strict=True)
+        cells[text] = {(anatomy.label_names[i], anatomy.type_names[j]) for i, j in places}
+    found: dict[str, set[tuple[str, str]]] = {}
+    for row in table(out, "labels"):
+        found.setdefault(row["scan"], set()).add((row["region"], row["type"]))
+    for uid, series in plan.kept.items():
+        assert series.report is not None
+        assert found.get(names.scan(uid), set()) == cells[series.report.findings]
+    assert len(set().union(*cells.values())) > 1, "too few cells to tell reports apart"
 
 
 def _check_dropped(hospital: Hospital, out: Path, plan: Expected) -> None:

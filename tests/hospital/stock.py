@@ -35,7 +35,7 @@ def sketches(count: int = 4, slices: int = 16) -> list[Head]:
     return found
 
 
-def heads(count: int = 8, slices: int = 16) -> list[Head]:
+def heads(count: int = 24, slices: int = 16) -> list[Head]:
     """Renders phantoms of 64 x 64 pixels; they come from the cache where it has them."""
     from crossdl.anatomy import load_anatomy
     from crossdl.catalog import default_catalog
@@ -44,6 +44,7 @@ def heads(count: int = 8, slices: int = 16) -> list[Head]:
     config = {
         "kind": "phantom",
         "patients": {"train": 3 * count, "valid": 1, "test": 1},
+        "positive_rate": 0.8,
         "matrix": 64,
         "field_of_view_mm": [218.0, 243.0],
         "model_mm": 2.0,
