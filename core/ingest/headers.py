@@ -18,6 +18,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crossdl.io.dicom_kinds import values_of
+
 if TYPE_CHECKING:
     from pydicom import Dataset
 
@@ -106,7 +108,7 @@ def _values(dataset: Dataset) -> dict[str, Any]:
         "age": _age(dataset, when),
         "sex": _text(dataset, "PatientSex").upper()[:1],
         "modality": _text(dataset, "Modality"),
-        "image_type": [str(v).strip().upper() for v in _list(dataset.get("ImageType"))],
+        "image_type": [str(v).strip().upper() for v in values_of(dataset.get("ImageType"))],
         "description": _text(dataset, "SeriesDescription"),
         "manufacturer": _text(dataset, "Manufacturer"),
         "model": _text(dataset, "ManufacturerModelName"),
@@ -175,7 +177,7 @@ def _shared(dataset: Dataset) -> Dataset:
     from pydicom import Dataset
 
     found = Dataset()
-    for group in _list(dataset.get(_NESTED)):
+    for group in values_of(dataset.get(_NESTED)):
         for element in group:
             for inner in element.value if element.VR == "SQ" else []:
                 for name in ("ConvolutionKernel", "WindowCenter", "WindowWidth"):
@@ -184,23 +186,14 @@ def _shared(dataset: Dataset) -> Dataset:
     return found
 
 
-def _list(value: Any) -> list[Any]:
-    if value is None or isinstance(value, str):
-        return [] if value is None else [value]
-    try:
-        return list(value)
-    except TypeError:
-        return [value]
-
-
 def _text(dataset: Dataset, keyword: str) -> str:
-    values = [str(v).replace("\0", "").strip() for v in _list(dataset.get(keyword))]
+    values = [str(v).replace("\0", "").strip() for v in values_of(dataset.get(keyword))]
     return "\\".join(v for v in values if v)
 
 
 def _number(dataset: Dataset, keyword: str) -> float | None:
     """First value of a numeric tag."""
-    values = _list(dataset.get(keyword))
+    values = values_of(dataset.get(keyword))
     try:
         number = float(values[0])
     except (IndexError, TypeError, ValueError):

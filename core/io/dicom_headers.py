@@ -12,7 +12,7 @@ import numpy as np
 from crossdl.errors import InputError
 from crossdl.io.dicom_files import Files
 from crossdl.io.dicom_frames import frames_of
-from crossdl.io.dicom_kinds import image_type, kind_of
+from crossdl.io.dicom_kinds import image_type, kind_of, values_of
 from crossdl.io.dicom_objects import DicomObject, Header, read_object
 from crossdl.types import Float64Array
 
@@ -60,7 +60,7 @@ class SliceHeader:
 
     def scanner(self) -> dict[str, Any]:
         """Facts for ``Volume.meta``, JSON-able."""
-        kernel = _values(self.fields["ConvolutionKernel"])
+        kernel = values_of(self.fields["ConvolutionKernel"])
         return {
             "gantry_tilt_tag": optional_number(self.fields, "GantryDetectorTilt"),
             "manufacturer": str(self.fields["Manufacturer"] or "") or None,
@@ -145,12 +145,6 @@ def parallel(first: SliceHeader, other: SliceHeader) -> bool:
     return bool(np.abs(first.orientation - other.orientation).max() <= 1e-3)
 
 
-def _values(value: Any) -> list[Any]:
-    if value is None or isinstance(value, str):
-        return [] if value is None else [value]
-    return list(value)
-
-
 def _check_one_series(files: Files, headers: Sequence[Header]) -> None:
     groups: dict[str, list[Header]] = {}
     for header in headers:
@@ -229,7 +223,7 @@ def _slice_header(
 def _numbers(place: str, header: Header, tag: str, count: int) -> Float64Array:
     """The values of a tag that must be there."""
     try:
-        values = np.array([float(v) for v in _values(header[tag])], dtype=np.float64)
+        values = np.array([float(v) for v in values_of(header[tag])], dtype=np.float64)
     except (TypeError, ValueError):
         values = np.array([np.nan])
     if len(values) == count and np.isfinite(values).all():

@@ -26,12 +26,21 @@ _NOT_PICTURES = ("1.2.840.10008.5.1.4.1.1.66", "1.2.840.10008.5.1.4.1.1.481")
 """Segmentations, surfaces and registrations; radiotherapy objects."""
 
 
+def values_of(value: Any) -> list[Any]:
+    """The values of a tag, whatever type a damaged header gives it; none where it is absent."""
+    if value is None or isinstance(value, str | bytes):
+        return [] if value is None else [value]
+    try:
+        return list(value)
+    except TypeError:  # a single number or tag
+        return [value]
+
+
 def image_type(header: Mapping[str, Any]) -> tuple[str, ...]:
     """The values of ImageType in capitals; none where it is absent."""
     value = header.get("ImageType")
-    if value is None or isinstance(value, str):
-        value = [] if value is None else str(value).split("\\")
-    return tuple(str(part).strip().upper() for part in value)
+    parts = value.split("\\") if isinstance(value, str) else values_of(value)
+    return tuple(str(part).strip().upper() for part in parts)
 
 
 def kind_of(header: Mapping[str, Any]) -> Kind:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crossdl.io.dicom_kinds import values_of
 from crossdl.types import Float64Array
 
 _TAGS = (
@@ -158,8 +159,4 @@ def _depths(headers: Sequence[dict[str, object]]) -> Float64Array:
 
 def _texts(value: object) -> Iterator[str]:
     """A tag's values in capitals."""
-    if value is None:
-        return
-    values = [value] if isinstance(value, str) else value
-    for item in values:  # type: ignore[attr-defined]
-        yield str(item).upper()
+    return (str(item).upper() for item in values_of(value))

@@ -221,6 +221,25 @@ def test_rescaled_to_something_else(series):
     refused(series(RescaleType="Z_EFF")[0], "Z_EFF", "HU")
 
 
+@pytest.mark.parametrize("tag", ["ConvolutionKernel", "ImageType"])
+def test_text_that_is_a_tag(series, tag):
+    """A damaged type of the value (AT) costs no scan where the value is not needed."""
+
+    def damage(_, data):
+        data[tag] = pydicom.DataElement(tag, "AT", 0x00080060)
+
+    folder, paths = series(change=damage)
+    assert read_volume(folder).array.shape[0] == len(paths)
+
+
+@pytest.mark.parametrize("tag", ["PixelSpacing", "ImagePositionPatient"])
+def test_numbers_that_are_a_tag(series, tag):
+    def damage(_, data):
+        data[tag] = pydicom.DataElement(tag, "AT", 0x00080060)
+
+    refused(series(change=damage)[0], "00.dcm", f"no usable {tag}")
+
+
 def test_equal_duplicates_are_dropped(series):
     folder, paths = series()
     shutil.copy(paths[1], folder / "copy.dcm")
