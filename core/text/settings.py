@@ -126,6 +126,12 @@ class TextConfig(DiscretizerConfig):
     silver: int = Field(
         default=1500, ge=0, description="most labelled texts that are learnt from; 0 means all"
     )
+    exchanged: int = Field(
+        default=0,
+        ge=0,
+        description="more sentences to learn from, made of the labelled ones by exchanging terms "
+        "of the lexicon, and labelled by the rules of discretizer lexicon",
+    )
     max_length: int = Field(default=128, ge=8, le=512, description="tokens; longer texts are cut")
     pooling: Literal["cls", "cls_mean_max"] = Field(
         default="cls", description="what of the encoder's output goes into the last layer"

@@ -80,13 +80,24 @@ class BertDiscretizer(ReportDiscretizer[BertConfig]):
         seed: int,
         folder: Path,
     ) -> None:
-        """Learns from at most ``config.silver`` of the training texts, drawn by the seed."""
+        """Learns from at most ``config.silver`` of the training texts, drawn by the seed.
+
+        With ``config.exchanged`` also from sentences made of them, which rules label.
+        """
         from crossdl.text.learner import learn
 
         n = len(train.sentences)
         if 0 < self.config.silver < n:
             chosen = np.random.default_rng(seed).permutation(n)[: self.config.silver]
             train = train.take(np.sort(chosen))
+        if self.config.exchanged:
+            made = self._exchanged(train.sentences, seed)
+            unlabelled = [*unlabelled, *made.sentences]
+            train = SentenceLabels(
+                train.sentences + made.sentences,
+                np.concatenate([train.regions, made.regions]),
+                np.concatenate([train.types, made.types]),
+            )
         self._model = learn(
             self.config,
             self.labels,
@@ -96,6 +107,17 @@ class BertDiscretizer(ReportDiscretizer[BertConfig]):
             seed=seed,
             folder=folder,
         )
+
+    def _exchanged(self, sentences: Sequence[str], seed: int) -> SentenceLabels:
+        """New sentences with other terms, labelled by rules."""
+        from crossdl.catalog import default_catalog
+        from crossdl.text.substitution import substituted
+
+        catalog = default_catalog()
+        rules = catalog.create("discretizer", catalog.parse("discretizer", "lexicon"), self.labels)
+        texts = substituted(sentences, self.labels, self.config.exchanged, seed)
+        found: SentenceLabels = rules.label(texts)
+        return found
 
     def save(self, folder: Path) -> None:
         """Writes ``model.json``, ``model.safetensors`` and ``tokenizer.json``."""
