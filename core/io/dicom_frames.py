@@ -87,5 +87,5 @@ def _values(item: Any) -> Iterator[tuple[str, Any]]:
             continue
         inner = group.value[0]
         for keyword, name in FRAME_TAGS.items():
-            if keyword in inner:
+            if keyword in inner and inner[keyword].VR != "SQ":  # else a damaged type
                 yield name, inner.get(keyword)

@@ -107,7 +107,11 @@ def _header(content: bytes) -> tuple[Header, Any, str, int | None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_tags())
-        header = dict.fromkeys(TAGS) | {item.keyword: item.value for item in dataset}
+        header = dict.fromkeys(TAGS) | {
+            item.keyword: item.value
+            for item in dataset
+            if item.VR != "SQ" or item.keyword.endswith("Sequence")  # else a damaged type
+        }
         kind = dataset.file_meta.get("MediaStorageSOPClassUID") or header["SOPClassUID"]
         syntax = dataset.file_meta.get("TransferSyntaxUID") or ""
     deflated = syntax == DeflatedExplicitVRLittleEndian

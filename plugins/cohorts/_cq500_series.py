@@ -124,7 +124,9 @@ def _header(path: Path) -> dict[str, object] | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
-            header = {tag: data.get(tag) for tag in _TAGS}
+            header = dict.fromkeys(_TAGS) | {
+                item.keyword: item.value for item in data if item.VR != "SQ"
+            }
     except Exception:  # pydicom raises many kinds for files that are no DICOM
         return None
     return header if header["SeriesInstanceUID"] else None

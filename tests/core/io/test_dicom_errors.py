@@ -232,6 +232,19 @@ def test_text_that_is_a_tag(series, tag):
     assert read_volume(folder).array.shape[0] == len(paths)
 
 
+@pytest.mark.parametrize("tag", ["ConvolutionKernel", "ImageType", "Manufacturer"])
+def test_text_that_is_a_sequence(series, tag):
+    """What lies in a sequence is no value of a text; it may be damaged itself, or name anyone."""
+
+    def damage(_, data):
+        inner = pydicom.Dataset()
+        inner.PatientName = "Secret^Name"
+        data[tag] = pydicom.DataElement(tag, "SQ", [inner])
+
+    volume = read_volume(series(change=damage)[0])
+    assert volume.array.shape[0] == 5 and "Secret" not in str(volume.meta)
+
+
 @pytest.mark.parametrize("tag", ["PixelSpacing", "ImagePositionPatient"])
 def test_numbers_that_are_a_tag(series, tag):
     def damage(_, data):
