@@ -38,9 +38,10 @@ RECIPE: dict[str, Any] = {
         "min_frequency": 1,
         "layers": 4,
         "width": 256,
-        "epochs": 20,
-        "batch_size": 64,
-        "learning_rate": 1e-3,
+        "epochs": 14,
+        "batch_size": 32,
+        "learning_rate": 6e-4,
+        "mask_rate": 0.2,
     },
     "training": {
         "epochs": 8,

@@ -39,7 +39,7 @@ class ScratchEncoder(_Settings):
         default=256, ge=8, description="hidden units of a layer, a multiple of heads"
     )
     heads: int = Field(default=4, ge=1, description="attention heads")
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="of hidden units")
+    dropout: float = Field(default=0.1, ge=0, lt=1, description="of hidden units in fine-tuning")
     epochs: int = Field(default=10, ge=0, description="of masked-language pre-training; 0 is none")
     batch_size: int = Field(default=64, ge=1, description="texts per pre-training step")
     learning_rate: float = Field(
