@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from crossdl.labels import LabelSet
 from crossdl.text.batches import Key, loader, pad
+from crossdl.text.masked import spans
 from crossdl.text.network import TextNetwork
 from crossdl.text.optimizer import scheduled_adam
 from crossdl.text.settings import FineTuning
-from crossdl.text.tokens import Ids
+from crossdl.text.tokens import MASK, PAD, Ids
 from crossdl.training.resumable import ResumableModule
 from crossdl.training.trainer import train
-from crossdl.types import FloatArray
+from crossdl.types import Float64Array, FloatArray
 
 MONITOR = "valid/loss"
 """Validation E2: chooses the best epoch."""
@@ -123,13 +124,28 @@ class SentenceModule(ResumableModule):
         """Adam as configured."""
         settings = self.settings
         return scheduled_adam(
-            self.network.named_parameters(),
-            rate=settings.learning_rate,
+            _by_rate(self.network, settings),
             decay=settings.weight_decay,
             steps=int(self.trainer.estimated_stepping_batches),
             warmup=settings.warmup,
             falling=settings.schedule == "linear",
         )
+
+
+def _partners(targets: FloatArray, rarity: float) -> Float64Array:
+    """``(n,)``: chance of each text to be joined to another."""
+    rarest = np.where(targets >= 0.5, targets.mean(axis=0), 1.0).min(axis=1).astype(np.float64)
+    weights = rarest**-rarity
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+
+def _by_rate(network: TextNetwork, settings: FineTuning) -> dict[float, list[nn.Parameter]]:
+    """Parameters by learning rate: the encoder's, and those after it."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        factor = 1.0 if name.startswith("encoder.") else settings.head_rate
+        groups.setdefault(settings.learning_rate * factor, []).append(parameter)
+    return groups
 
 
 class _Average:
@@ -151,7 +167,7 @@ def fine_tune(
     labels: LabelSet,
     settings: FineTuning,
     *,
-    padding: int,
+    special: Mapping[str, int],
     max_length: int,
     seed: int,
     fingerprint: str,
@@ -160,12 +176,27 @@ def fine_tune(
 ) -> tuple[TextNetwork, tuple[dict[str, float], ...]]:
     """Trains; resumable, see :func:`crossdl.training.trainer.train`.
 
+    Args:
+        network: With its first weights.
+        train_set: To learn from.
+        valid_set: To choose the best epoch.
+        labels: Mirror images.
+        settings: Of the training.
+        special: Numbers of the special tokens.
+        max_length: Tokens; texts that would be longer are not joined.
+        seed: Of order and augmentation.
+        fingerprint: Of everything the result depends on.
+        folder: Where checkpoints go.
+        bf16: Whether to compute in bfloat16.
+
     Returns:
         The network of the best epoch in evaluation mode, and the named losses of every epoch.
     """
     n_regions = len(labels.label_names)
     swap = np.arange(train_set.targets.shape[1])
     swap[:n_regions] = labels.mirror_index
+    partners = _partners(train_set.targets, settings.mix_rarity)
+    hider, never = special[MASK], np.array(sorted(special.values()))
 
     def drawn(rng: np.random.Generator, i: int) -> tuple[Ids, FloatArray]:
         if rng.random() < settings.swap_probability:
@@ -175,19 +206,26 @@ def fine_tune(
     def make(key: Key) -> LabelledBatch:
         epoch, chosen = key
         rng = np.random.default_rng([seed, epoch, chosen[0]])
+        mixing = epoch < settings.mix_share * settings.epochs
         rows, targets = [], []
         for i in chosen:
             ids, target = drawn(rng, i)
-            if rng.random() < settings.mix_probability:
-                more, other = drawn(rng, int(rng.integers(len(train_set.ids))))
-                ids = np.concatenate([ids, more[1:]])[:max_length]
-                target = np.maximum(target, other)
+            if mixing and rng.random() < settings.mix_probability:
+                more, other = drawn(rng, int(rng.choice(len(partners), p=partners)))
+                if len(ids) + len(more) - 2 <= max_length:
+                    first, second = (ids, more) if rng.random() < 0.5 else (more, ids)
+                    ids = np.concatenate([first[:-1], second[1:]])
+                    target = np.maximum(target, other)
             rows.append(ids)
             targets.append(target)
-        return LabelledBatch(*pad(rows, padding), torch.from_numpy(np.stack(targets)))
+        padded = pad(rows, special[PAD])
+        if settings.mask_rate:
+            free = padded.mask.numpy() & ~np.isin(padded.ids.numpy(), never)
+            padded.ids[torch.from_numpy(spans(rng, free, settings.mask_rate, 1))] = hider
+        return LabelledBatch(*padded, torch.from_numpy(np.stack(targets)))
 
     def plain(key: Key) -> LabelledBatch:
-        padded = pad([valid_set.ids[i] for i in key[1]], padding)
+        padded = pad([valid_set.ids[i] for i in key[1]], special[PAD])
         return LabelledBatch(*padded, torch.from_numpy(valid_set.targets[list(key[1])]))
 
     module = SentenceModule(network, settings, n_regions, seed, fingerprint)

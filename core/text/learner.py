@@ -16,7 +16,7 @@ from crossdl.text.calibration import best_f1_thresholds, temperature
 from crossdl.text.model import TextModel
 from crossdl.text.settings import SCRATCH, TextConfig
 from crossdl.text.sides import images, swap_back
-from crossdl.text.tokens import PAD, encode, special_id, train_tokenizer
+from crossdl.text.tokens import SPECIAL, encode, special_id, train_tokenizer
 from crossdl.types import FloatArray, SentenceLabels
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def learn(
         _examples(valid, labels, tokenizer, config.max_length),
         labels,
         settings,
-        padding=special_id(tokenizer, PAD),
+        special={token: special_id(tokenizer, token) for token in SPECIAL},
         max_length=config.max_length,
         seed=seed,
         fingerprint=_digest(config, labels, seed, train, valid, unlabelled),

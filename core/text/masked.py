@@ -16,6 +16,7 @@ from crossdl.text.settings import ScratchEncoder
 from crossdl.text.tokens import MASK, PAD, SPECIAL, Ids, special_id
 from crossdl.training.resumable import ResumableModule
 from crossdl.training.trainer import train
+from crossdl.types import BoolArray
 
 WARMUP = 0.06
 """Share of the steps in which the learning rate rises."""
@@ -68,8 +69,7 @@ class MaskedModule(ResumableModule):
         """AdamW with warm-up and linear decay."""
         steps = int(self.trainer.estimated_stepping_batches)
         return scheduled_adam(
-            self.model.named_parameters(),
-            rate=self.settings.learning_rate,
+            {self.settings.learning_rate: self.model.parameters()},
             decay=DECAY,
             steps=steps,
             warmup=WARMUP,
@@ -98,7 +98,8 @@ def pretrain(
         rng = np.random.default_rng([seed, epoch, chosen[0]])
         padded = pad([ids[i] for i in chosen], padding)
         truth = padded.ids.numpy()
-        hidden = _spans(rng, padded.mask.numpy() & ~np.isin(truth, never), settings)
+        free = padded.mask.numpy() & ~np.isin(truth, never)
+        hidden = spans(rng, free, settings.mask_rate, settings.longest_span)
         shown = truth.copy()
         fate = rng.random(truth.shape)
         shown[hidden & (fate < 0.8)] = hider
@@ -113,24 +114,22 @@ def pretrain(
     train(module, batches, None, folder=folder, bf16=bf16, clip=1.0)
 
 
-def _spans(
-    rng: np.random.Generator, free: np.ndarray[Any, Any], settings: ScratchEncoder
-) -> np.ndarray[Any, Any]:
-    """Chooses spans of 1 to ``longest_span`` tokens until the mask rate is met, per text.
+def spans(rng: np.random.Generator, free: BoolArray, rate: float, longest: int) -> BoolArray:
+    """Chooses spans of 1 to ``longest`` tokens so that about ``rate`` of them are hidden.
 
     Args:
         rng: Source of chance.
-        free: ``(B, L)`` bool, tokens that may be hidden.
-        settings: Rate and span.
+        free: ``(B, L)``, tokens that may be hidden.
+        rate: Share of them.
+        longest: Tokens hidden together, at most.
 
     Returns:
-        ``(B, L)`` bool; at least one token where any is free.
+        ``(B, L)``; at least one token of every text that has a free one.
     """
-    lengths = rng.integers(1, settings.longest_span + 1, size=free.shape)
-    rate = settings.mask_rate * 2 / (1 + settings.longest_span)
-    starts = (rng.random(free.shape) < rate) & free
+    lengths = rng.integers(1, longest + 1, size=free.shape)
+    starts = (rng.random(free.shape) < rate * 2 / (1 + longest)) & free
     hidden = np.zeros_like(free)
-    for offset in range(settings.longest_span):
+    for offset in range(longest):
         reach = starts & (lengths > offset)
         hidden[:, offset:] |= reach[:, : free.shape[1] - offset]
     hidden &= free

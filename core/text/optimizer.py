@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -10,9 +10,8 @@ from torch import nn
 
 
 def scheduled_adam(
-    parameters: Iterable[tuple[str, nn.Parameter]],
+    parameters: Mapping[float, Iterable[nn.Parameter]],
     *,
-    rate: float,
     decay: float,
     steps: int,
     warmup: float,
@@ -21,23 +20,20 @@ def scheduled_adam(
     """What ``configure_optimizers`` returns.
 
     Args:
-        parameters: By name.
-        rate: Highest learning rate.
+        parameters: By highest learning rate.
         decay: Weight decay of matrices; 0 makes it plain Adam.
         steps: Of the whole training.
         warmup: Share of them in which the rate rises from 0.
         falling: Whether it then falls to 0 linearly.
     """
-    matrices: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
-    for _, parameter in parameters:
-        if parameter.requires_grad:
-            (matrices if parameter.ndim > 1 else others).append(parameter)
-    optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}],
-        lr=rate,
-        fused=True,
-    )
+    groups: list[dict[str, Any]] = []
+    for rate, members in parameters.items():
+        learnt = [p for p in members if p.requires_grad]
+        for matrices, weight_decay in ((True, decay), (False, 0.0)):
+            chosen = [p for p in learnt if (p.ndim > 1) == matrices]
+            if chosen:
+                groups.append({"params": chosen, "lr": rate, "weight_decay": weight_decay})
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98) if decay else (0.9, 0.999), fused=True)
     rising = max(1, round(warmup * steps))
 
     def factor(step: int) -> float:

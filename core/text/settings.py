@@ -74,6 +74,20 @@ class FineTuning(_Settings):
         le=1,
         description="of joining a text with another, whose labels are added",
     )
+    mix_rarity: float = Field(
+        default=0.0,
+        ge=0,
+        description="joined texts are drawn by (1 / frequency of their rarest label) to this power",
+    )
+    mix_share: float = Field(
+        default=1.0, ge=0, le=1, description="first part of the epochs in which texts are joined"
+    )
+    mask_rate: float = Field(
+        default=0.0, ge=0, lt=1, description="share of tokens hidden from the network"
+    )
+    head_rate: float = Field(
+        default=1.0, gt=0, description="learning rate of the last layer, times that of the encoder"
+    )
     averaging: float | None = Field(
         default=None,
         gt=0,
@@ -93,11 +107,15 @@ SCRATCH_TRAINING = FineTuning(
     warmup=0.1,
     weight_decay=0.01,
     swap_probability=0.0,
-    averaging=0.995,
+    mix_probability=0.25,
+    mix_rarity=0.5,
+    mix_share=0.7,
+    mask_rate=0.1,
+    averaging=0.99,
     clip=1.0,
 )
-"""What a small encoder from nothing needs: higher rates, more epochs, averaged weights. Swapping
-is left out because texts are read in one of their two mirror images anyway."""
+"""What a small encoder from nothing needs: higher rates, more epochs, joined texts, averages.
+Swapping is left out because texts are read in one of their two mirror images anyway."""
 
 
 class TextConfig(DiscretizerConfig):
@@ -133,7 +151,7 @@ class TextConfig(DiscretizerConfig):
         "of the lexicon, and labelled by the rules of discretizer lexicon",
     )
     max_length: int = Field(default=128, ge=8, le=512, description="tokens; longer texts are cut")
-    pooling: Literal["cls", "cls_mean_max"] = Field(
+    pooling: Literal["cls", "cls_mean_max", "label_attention"] = Field(
         default="cls", description="what of the encoder's output goes into the last layer"
     )
     calibrate: bool = Field(

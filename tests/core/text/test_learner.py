@@ -86,7 +86,8 @@ def test_no_texts_no_training(toys: ModuleType, tmp_path: Path) -> None:
 def test_swapping_and_joining_keep_labels_right(toys: ModuleType, tmp_path: Path) -> None:
     """With both augmentations at full rate the plain sentences are still learnt."""
     changes = {"swap_probability": 0.5, "mix_probability": 0.5, "epochs": 40, "patience": 40}
-    made = toys.tiny(pooling="cls_mean_max", training={**changes, "batch_size": 8})
+    changes |= {"mix_rarity": 0.5, "mix_share": 0.7, "mask_rate": 0.05, "head_rate": 2.0}
+    made = toys.tiny(pooling="label_attention", training={**changes, "batch_size": 8})
     train = toys.sentences(0, 144)
     made.fit(train, train, seed=0, folder=tmp_path)
     found = score(train, made.label(train.sentences), toys.ANATOMY)
