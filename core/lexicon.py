@@ -43,6 +43,7 @@ class Place(_Frozen):
     label: str = Field(description="name of the label, such as other or unclear")
     patterns: Patterns
     admits: tuple[str, ...] = Field((), description="types found there; empty means any")
+    weak: bool = Field(False, description="only counts where no other place is named")
 
 
 class Part(_Frozen):
@@ -52,6 +53,7 @@ class Part(_Frozen):
     patterns: Patterns
     admits: tuple[str, ...] = Field((), description="types found there; empty means any")
     needs_side: bool = Field(False, description="without a side these words are unclear")
+    adjacent: bool = Field(False, description="sides only count right before these words")
 
 
 class Finding(_Frozen):
@@ -70,6 +72,7 @@ class Finding(_Frozen):
     describes: bool = Field(
         False, description="describe what a neighbouring finding names, and follow its types"
     )
+    onward: bool = Field(False, description="only places named after these words are meant")
 
 
 class Compartment(_Frozen):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from crossdl.anatomy import Anatomy
-from crossdl.plugins.discretizers._tokens import Item, Mention, Reader, Seen
+from crossdl.plugins.discretizers._reader import Reader
+from crossdl.plugins.discretizers._tokens import Item, Mention, Seen
 
 Cells = set[tuple[int, int]]
 
@@ -36,6 +38,11 @@ class Run:
     def positive(self) -> bool:
         """Whether any finding states a type."""
         return any(f.positive for f in self.findings)
+
+    @property
+    def onward(self) -> bool:
+        """Whether only places after it are meant."""
+        return self.findings[0].onward
 
     def lead(self, mention: Mention) -> None:
         """Adds a place named before the findings."""
@@ -70,17 +77,26 @@ def cells(sentence: str, reader: Reader, anatomy: Anatomy) -> Cells:
     found: Cells = set()
     last: list[Mention] = []
     context: frozenset[int] = frozenset()
+    before: frozenset[int] = frozenset()
     for items in reader.clauses(sentence):
         for run in _runs(items):
             if isinstance(run, list):
                 last, context = run, frozenset()
                 continue
             places, around = run.places, run.words
-            if not places and reader.inherits(run.item):
+            if not places and not run.onward and reader.inherits(run.item):
                 places, around = last, around or context
+            meant = [reader.moved(p, m.sides) for m in places if m.sides for p in last]
+            stated: Cells = set()
             if run.positive:
-                found |= _resolve(run, places, around, anatomy)
+                stated = _resolve(run, meant or places, around, anatomy)
+                if meant and not reader.together({t for _, t in stated}, before):
+                    places, meant = [], []
+                    stated = _resolve(run, places, around, anatomy)
+            places = meant or places
+            found |= stated
             if run.places:
+                before = frozenset(t for _, t in stated)
                 last, context = places, around | run.named
             elif run.positive:
                 context = around | run.named
@@ -118,32 +134,55 @@ def _runs(items: Sequence[Item]) -> list[Run | list[Mention]]:
 def _runs_of(item: Item) -> list[Run]:
     """Groups an item's findings into runs and gives each its mentions."""
     findings = item.findings
+    places = [m for m in item.mentions if not m.compartment]
+    named = [m.start for m in places]
     runs = [Run(item, [findings[0]])]
     for left, right in pairwise(findings):
-        if any(not m.compartment and left.end <= m.start < right.start for m in item.mentions):
+        if right.onward or bisect_left(named, left.end) < bisect_left(named, right.start):
             runs.append(Run(item, []))
         runs[-1].findings.append(right)
     owner = {id(f): run for run in runs for f in run.findings}
     backward: list[tuple[Seen, Mention]] = []
-    for mention in item.mentions:
-        before = [f for f in findings if f.end <= mention.start]
-        after = [f for f in findings if f.end > mention.start]
-        inside = bool(after) and after[0].start <= mention.start
-        linked = (
-            bool(before)
-            and not inside
-            and any(before[-1].end <= w.start < mention.start for w in item.locatives)
-        )
-        if after and not linked:
-            _add_before(owner[id(after[0])], after[0], mention)
-        else:
-            backward.append((before[-1], mention))
+    starts, ends = [f.start for f in findings], [f.end for f in findings]
+    for number, mention in enumerate(item.mentions):
+        passed = bisect_right(ends, mention.start)
+        before = findings[passed - 1] if passed else None
+        after = findings[passed] if passed < len(findings) else None
+        if after is not None and (
+            before is None
+            or starts[passed] <= mention.start
+            or not _linked_back(item, number, before, after)
+        ):
+            if not after.onward or starts[passed] <= mention.start:
+                _add_before(owner[id(after)], after, mention)
+        elif before is not None:
+            backward.append((before, mention))
     for finding, mention in backward:
         _add_after(owner[id(finding)], finding, mention)
     for run in runs:
-        if not run.places:
-            run.places = [m for m in item.mentions if not m.compartment]
+        if not run.places and not run.onward:
+            run.places = places
     return runs
+
+
+def _linked_back(item: Item, number: int, before: Seen, after: Seen) -> bool:
+    """Whether a mention between two findings belongs to the one before it."""
+    mention = item.mentions[number]
+    if after.onward or (after.cue and before.positive):
+        return True
+    at = mention.end
+    for following in item.mentions[number + 1 :]:
+        if following.start >= after.start or not _touch(item, at, following.start):
+            break
+        at = max(at, following.end)
+    if _touch(item, at, after.start):
+        return False
+    return any(before.end <= w.start < mention.start for w in item.locatives)
+
+
+def _touch(item: Item, start: int, end: int) -> bool:
+    """Whether there are only blanks and hyphens between two places in an item."""
+    return not item.text[start - item.start : end - item.start].strip(" -")
 
 
 def _add_before(run: Run, finding: Seen, mention: Mention) -> None:
@@ -192,15 +231,20 @@ def _resolve(
     if any(m.outside for m in places) and not run.compartments:
         return set()
     known = [m for m in places if m.rows]
+    known = [m for m in known if not m.weak] or known
     if any(m.bag for m in known):
         known = [m for m in known if not m.unclear]
     unclear, other = anatomy.n_regions + 1, anatomy.n_regions
     found: Cells = set()
-    for finding in run.findings:
-        if not finding.positive:
-            continue
+    described = around | run.named
+    kinds = {
+        (f.types, f.row, f.describes, run.compartments.get(f)): f
+        for f in run.findings
+        if f.positive
+    }
+    for finding in kinds.values():
         own = run.compartments.get(finding, frozenset())
-        context = around | run.named if finding.describes else around
+        context = described if finding.describes else around
         for group in finding.types:
             if finding.row is not None:
                 found.add((finding.row, group[0]))

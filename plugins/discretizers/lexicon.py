@@ -14,7 +14,7 @@ from crossdl.errors import ConfigError
 from crossdl.interfaces import DiscretizerConfig, ReportDiscretizer
 from crossdl.lexicon import any_of
 from crossdl.plugins.discretizers._linking import cells
-from crossdl.plugins.discretizers._tokens import Reader
+from crossdl.plugins.discretizers._reader import Reader
 from crossdl.types import BoolArray, SentenceLabels
 
 
