@@ -90,7 +90,8 @@ def new_masked_model(vocabulary: int, max_length: int, settings: ScratchEncoder)
             max_position_embeddings=max_length,
             type_vocab_size=1,
             hidden_dropout_prob=settings.dropout,
-            attention_probs_dropout_prob=0.0,  # costs a quarter of the time, without it fused
+            attention_probs_dropout_prob=0.0,  # drawing it costs a quarter of the time
+            attn_implementation=_attention(),
         )
     )
 
@@ -102,7 +103,7 @@ def encoder_from(described: dict[str, Any]) -> PreTrainedModel:
     auto: Any = transformers.AutoModel
     fields = dict(described)
     config = transformers.AutoConfig.for_model(fields.pop("model_type"), **fields)
-    return _bare(auto.from_config(config))
+    return _bare(auto.from_config(config, attn_implementation=_attention()))
 
 
 def pretrained_encoder(name: str) -> tuple[PreTrainedModel, Any]:
@@ -118,7 +119,9 @@ def pretrained_encoder(name: str) -> tuple[PreTrainedModel, Any]:
     hub.utils.logging.disable_progress_bar()
     try:
         fast = hub.AutoTokenizer.from_pretrained(name).backend_tokenizer
-        encoder = hub.AutoModel.from_pretrained(name, use_safetensors=True)
+        encoder = hub.AutoModel.from_pretrained(
+            name, use_safetensors=True, attn_implementation=_attention()
+        )
     except (OSError, ValueError, AttributeError, ImportError, KeyError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
@@ -126,6 +129,13 @@ def pretrained_encoder(name: str) -> tuple[PreTrainedModel, Any]:
             'tokenizer.json and model.safetensors, or encoder = "scratch"'
         ) from error
     return _bare(encoder), fast
+
+
+def _attention() -> str:
+    """The form of attention that trains fastest on short texts: on CPUs the plain one."""
+    from crossdl.networks.devices import device
+
+    return "eager" if device().type == "cpu" else "sdpa"
 
 
 def _bare(encoder: Any) -> PreTrainedModel:
