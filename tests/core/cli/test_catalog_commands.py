@@ -122,7 +122,7 @@ def test_show_a_kind(registry_file: Write, name: str) -> None:
 def test_show_nested_slots_and_defaults(registry_file: Write) -> None:
     done = run("show", "analyzer/net", "--registry", registry_file(""))
     assert "component of slot pooling" in done.stdout
-    done = run("show", "discretizer/silent", "--registry", registry_file(""))
+    done = run("show", "pooling/largest", "--registry", registry_file(""))
     assert "no fields" in done.stdout
 
 
