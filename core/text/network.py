@@ -74,14 +74,15 @@ class TextNetwork(nn.Module):
 
 def new_masked_model(vocabulary: int, max_length: int, settings: ScratchEncoder) -> Any:
     """A BERT with random weights and a masked-language head, before pre-training."""
-    from transformers import BertConfig, BertForMaskedLM
+    import transformers
 
     if settings.width % settings.heads:
         raise InputError(
             f"scratch.width {settings.width} is not a multiple of scratch.heads {settings.heads}"
         )
-    return BertForMaskedLM(
-        BertConfig(
+    describe: Any = transformers.BertConfig  # its signature leaves out what all encoders take
+    return transformers.BertForMaskedLM(
+        describe(
             vocab_size=vocabulary,
             hidden_size=settings.width,
             num_hidden_layers=settings.layers,
