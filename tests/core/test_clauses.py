@@ -29,6 +29,8 @@ def _cells(cells: BoolArray) -> set[tuple[str, str]]:
     [
         ("左额叶出血；右枕叶正常", ["左额叶出血", "右枕叶正常"]),
         ("Left bleed; no shift.", ["Left bleed", "no shift"]),
+        ("左额叶出血，右枕叶正常", ["左额叶出血", "右枕叶正常"]),
+        ("Bleed of the pons, with edema", ["Bleed of the pons", "with edema"]),
         ("Это голова; да", ["Это голова; да"]),
         ("左；", ["左"]),
         ("", [""]),
@@ -47,7 +49,10 @@ def test_label_sets_without_lexicon_have_whole_sentences() -> None:
     "sentence",
     [
         "左额叶出血，右额叶梗死灶呈低密度",
+        "左额叶出血，右侧梗死呈低密度",
         "Haemorrhage in the left frontal lobe, oedema in the right frontal lobe",
+        "Haemorrhage in the left frontal lobe, oedema in the right",
+        "Haemorrhage in the left frontal lobe; there is low density on the right",
     ],
 )
 def test_the_lexicon_links_within_a_sentence(sentence: str) -> None:
@@ -70,6 +75,30 @@ def test_clauses_pair_what_they_state() -> None:
     assert _linked(TWO) == {
         ("left_frontal_lobe", "intra_hyper"), ("right_occipital_lobe", "intra_hypo")
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sentence", "hypodense"),
+    [
+        ("Haemorrhage in the left frontal lobe, oedema in the right", {"right"}),
+        ("左额叶出血，右侧见低密度影", {"right"}),
+        (
+            "Haemorrhage in the left frontal lobe, oedema on the left, and right frontal SDH",
+            {"left"},
+        ),
+        ("Haemorrhage in the left frontal lobe, oedema on both sides", {"left", "right"}),
+    ],
+)
+def test_a_side_alone_means_the_place_before(sentence: str, hypodense: set[str]) -> None:
+    """Whatever a discretizer makes of a clause that names a side but no place."""
+    discretizer = _discretizer("sentence")
+    rows = [ANATOMY.label_names.index(f"{side}_frontal_lobe") for side in ("left", "right")]
+    regions = np.zeros((1, len(ANATOMY.label_names)), dtype=np.float32)
+    regions[0, rows] = 1.0
+    types = discretizer.label([sentence]).types
+    links = link_by_clause(discretizer, SentenceLabels((sentence,), regions, types))
+    found = {region for region, kind in _cells(links[0]) if kind == "intra_hypo"}
+    assert found == {f"{side}_frontal_lobe" for side in hypodense}
 
 
 def test_one_clause_is_paired_as_by_the_sentence() -> None:
