@@ -28,6 +28,13 @@ OTHERS = {"BS": "brain_stem", "OT": "other", "UN": "unclear"}
 TYPES = {"IH": "intra_hyper", "EH": "extra_hyper", "IL": "intra_hypo", "EL": "extra_hypo"}
 
 
+def places(short: str) -> set[str]:
+    """The region labels of an abbreviation."""
+    if short in OTHERS:
+        return {OTHERS[short]}
+    return {f"{side}_{PARTS[short[1:]]}" for side in SIDES[short[0]]}
+
+
 def table() -> list[tuple[str, set[str], set[str]]]:
     """Sentence, region labels and types of every line."""
     rows = []
@@ -35,13 +42,8 @@ def table() -> list[tuple[str, set[str], set[str]]]:
     for line in text.splitlines():
         if not line.strip() or line.startswith("#"):
             continue
-        sentence, places, types = (part.strip() for part in line.rsplit("|", 2))
-        regions: set[str] = set()
-        for place in places.replace("-", "").split():
-            if place in OTHERS:
-                regions.add(OTHERS[place])
-            else:
-                regions |= {f"{side}_{PARTS[place[1:]]}" for side in SIDES[place[0]]}
+        sentence, named, types = (part.strip() for part in line.rsplit("|", 2))
+        regions = {r for place in named.replace("-", "").split() for r in places(place)}
         rows.append((sentence, regions, {TYPES[t] for t in types.replace("-", "").split()}))
     return rows
 
