@@ -177,11 +177,18 @@ def _linked_back(item: Item, number: int, before: Seen, after: Seen) -> bool:
         at = max(at, following.end)
     if _touch(item, at, after.start):
         return False
+    if _touch(item, before.end, mention.start):
+        return True
     return any(before.end <= w.start < mention.start for w in item.locatives)
 
 
 def _touch(item: Item, start: int, end: int) -> bool:
-    """Whether there are only blanks and hyphens between two places in an item."""
+    """Whether there are only blanks, hyphens and side words between two places in an item."""
+    for side, _ in item.sides:
+        if start <= side.start and side.end <= end:
+            if item.text[start - item.start : side.start - item.start].strip(" -"):
+                return False
+            start = side.end
     return not item.text[start - item.start : end - item.start].strip(" -")
 
 
