@@ -69,6 +69,9 @@ class Finding(_Frozen):
         "compartment words decide; the first possible one where there are none",
     )
     place: str | None = Field(None, description="label that the words themselves imply")
+    unless: Pattern | None = Field(
+        None, description="where a sentence has this, its places are meant, not the implied label"
+    )
     describes: bool = Field(
         False, description="describe what a neighbouring finding names, and follow its types"
     )
@@ -108,6 +111,7 @@ class Lexicon(_Frozen):
     word_edges: bool = Field(description="whether side words are separate words")
     both: Patterns = Field((), description="words for all sides")
     joins: Pattern = Field(description="what may stand between two sides meant together")
+    trailing: Patterns = Field((), description="what may stand between a place and its side")
     single: Patterns = Field((), description="words that say there is one lesion only")
     parts: tuple[Part, ...] = ()
     places: tuple[Place, ...] = ()

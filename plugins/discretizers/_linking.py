@@ -78,29 +78,38 @@ def cells(sentence: str, reader: Reader, anatomy: Anatomy) -> Cells:
     last: list[Mention] = []
     context: frozenset[int] = frozenset()
     before: frozenset[int] = frozenset()
+    implied: Cells = set()
     for items in reader.clauses(sentence):
         for run in _runs(items):
             if isinstance(run, list):
-                last, context = run, frozenset()
+                last, context = run or last, frozenset()
                 continue
             places, around = run.places, run.words
             if not places and not run.onward and reader.inherits(run.item):
                 places, around = last, around or context
             meant = [reader.moved(p, m.sides) for m in places if m.sides for p in last]
             stated: Cells = set()
+            implied |= {
+                (f.row, group[0])
+                for f in run.findings
+                if f.positive and f.settled and f.row is not None
+                for group in f.types
+            }
             if run.positive:
-                stated = _resolve(run, meant or places, around, anatomy)
+                stated = _resolve(run, meant or places, around, reader, anatomy)
                 if meant and not reader.together({t for _, t in stated}, before):
                     places, meant = [], []
-                    stated = _resolve(run, places, around, anatomy)
+                    stated = _resolve(run, places, around, reader, anatomy)
             places = meant or places
             found |= stated
-            if run.places:
+            vague = not run.positive and all(m.unclear for m in run.places)
+            if run.places and not (vague and last):
                 before = frozenset(t for _, t in stated)
                 last, context = places, around | run.named
             elif run.positive:
                 context = around | run.named
-    return found
+    said = {t for _, t in found}
+    return found | {cell for cell in implied if cell[1] not in said}
 
 
 def _runs(items: Sequence[Item]) -> list[Run | list[Mention]]:
@@ -112,8 +121,12 @@ def _runs(items: Sequence[Item]) -> list[Run | list[Mention]]:
             previous = done[-1] if done and isinstance(done[-1], Run) else None
             if previous is not None and _belongs_back(item, previous, items[number + 1 :]):
                 for run in _open_runs(done):
+                    placed = any(m.rows for m in run.places)
                     for mention in item.mentions:
-                        _add_after(run, run.findings[-1], mention)
+                        if not (mention.compartment and run.compartments) and not (
+                            mention.outside and placed
+                        ):
+                            _add_after(run, run.findings[-1], mention)
             else:
                 pending += item.mentions
             continue
@@ -232,7 +245,11 @@ def _belongs_back(item: Item, previous: Run, rest: Sequence[Item]) -> bool:
 
 
 def _resolve(
-    run: Run, places: Sequence[Mention], around: frozenset[int], anatomy: Anatomy
+    run: Run,
+    places: Sequence[Mention],
+    around: frozenset[int],
+    reader: Reader,
+    anatomy: Anatomy,
 ) -> Cells:
     """Types of each place of a run."""
     if any(m.outside for m in places) and not run.compartments:
@@ -245,15 +262,17 @@ def _resolve(
     found: Cells = set()
     described = around | run.named
     kinds = {
-        (f.types, f.row, f.describes, run.compartments.get(f)): f
+        (f.types, f.row, f.settled, f.describes, run.compartments.get(f)): f
         for f in run.findings
         if f.positive
     }
     for finding in kinds.values():
         own = run.compartments.get(finding, frozenset())
         context = described if finding.describes else around
+        if finding.describes and len(finding.types) > 1:
+            context = reader.alongside(context)
         for group in finding.types:
-            if finding.row is not None:
+            if finding.row is not None and not finding.settled:
                 found.add((finding.row, group[0]))
                 continue
             carried = {
@@ -262,7 +281,7 @@ def _resolve(
                 for row in mention.rows
                 for t in _types(group, own, mention.admits, context, _possible(row, anatomy))
             }
-            if not carried:
+            if not carried and not finding.settled:
                 every = frozenset(range(anatomy.n_types))
                 fallback = _types(group, own, frozenset(), context, every)
                 carried = {(other if known else unclear, t) for t in fallback}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from crossdl.anatomy import Anatomy
@@ -39,7 +39,8 @@ class Reader:
         self._unclear = self._rows[anatomy.unclear.name]
         self._compartments = [self._types(c.admits) for c in lexicon.compartments]
         self._joins, self._single = any_of([lexicon.joins]), any_of(lexicon.single)
-        self._inherits = any_of(lexicon.inherits)
+        self._inherits, self._trailing = any_of(lexicon.inherits), any_of(lexicon.trailing)
+        self._unless = {f.unless: any_of([f.unless]) for f in lexicon.findings if f.unless}
         self._clauses, self._items = any_of(lexicon.clause_breaks), any_of(lexicon.item_breaks)
         self._terms = self._collect(lexicon)
 
@@ -78,8 +79,9 @@ class Reader:
         if not any(clause.typed for clause in read):
             return []
         denials = [clause.denials() for clause in read]
+        settled = {key for key, found in self._unless.items() if found.search(sentence)}
         for clause, denied in zip(read, denials, strict=True):
-            self._add_findings(clause, denied)
+            self._add_findings(clause, denied, settled)
         if not any(f.positive for clause in read for item in clause.items for f in item.findings):
             return []
         for clause, denied in zip(read, denials, strict=True):
@@ -98,6 +100,10 @@ class Reader:
             return True
         return any(admits & first and admits & second for admits in self._compartments)
 
+    def alongside(self, types: frozenset[int]) -> frozenset[int]:
+        """Types of the same compartments."""
+        return types.union(*(admits for admits in self._compartments if admits & types))
+
     def moved(self, mention: Mention, sides: Sides) -> Mention:
         """The same place on other sides; places that have no sides stay as they are."""
         found: dict[int, None] = {}
@@ -108,9 +114,14 @@ class Reader:
             found |= dict.fromkeys(chosen.values())
         return replace(mention, rows=tuple(found), sides=frozenset())
 
-    def _add_findings(self, clause: Clause, denials: Sequence[Span]) -> None:
+    def _add_findings(
+        self, clause: Clause, denials: Sequence[Span], settled: Collection[str | None]
+    ) -> None:
         for span, finding in clause.find("finding"):
-            clause.item(span).findings.append(self._seen(span, finding, denials))
+            seen = self._seen(span, finding, denials)
+            if finding.unless in settled:
+                seen = replace(seen, settled=True)
+            clause.item(span).findings.append(seen)
         for cue in clause.spans("before"):
             clause.item(cue).findings.append(Seen(cue.start, cue.end, denied=True))
         for item in clause.items:
@@ -136,7 +147,15 @@ class Reader:
         types = tuple(tuple(self._type[t] for t in group) for group in finding.types)
         row = None if finding.place is None else self._rows[finding.place]
         denied = inside(span, denials)
-        return Seen(span.start, span.end, types, row, finding.describes, finding.onward, denied)
+        return Seen(
+            span.start,
+            span.end,
+            types,
+            row,
+            describes=finding.describes,
+            onward=finding.onward,
+            denied=denied,
+        )
 
     def _mention(
         self, span: Span, entry: Part | Place | None, clause: Clause, words: Sequence[Span]
@@ -149,7 +168,7 @@ class Reader:
             row = self._rows[entry.label]
             unclear = row == self._unclear
             return Mention(span.start, span.end, (row,), types, unclear=unclear, weak=entry.weak)
-        named = sides_of(span, clause, words, self._joins, entry.adjacent)
+        named = sides_of(span, clause, words, self._joins, self._trailing, entry.adjacent)
         single = self._single.search(clause.item(span).text) is not None
         rows = self._part_rows(entry, named, single)
         unclear = rows == (self._unclear,)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from crossdl.plugins.discretizers._terms import Span
 from crossdl.plugins.discretizers._tokens import Clause, Item, Mention, Sides, inside
 
+LISTED = 8
+"""Items of a list whose last one may name the side of all."""
+
 
 def sides_of(
-    span: Span, clause: Clause, places: Sequence[Span], joins: re.Pattern[str], adjacent: bool
+    span: Span,
+    clause: Clause,
+    places: Sequence[Span],
+    joins: re.Pattern[str],
+    trailing: re.Pattern[str],
+    adjacent: bool,
 ) -> Sides | None:
     """Sides named in a place's words, else before, else after them, else None.
 
@@ -20,13 +28,25 @@ def sides_of(
         clause: Where they stand.
         places: The words of all places of the clause, in order.
         joins: What may stand between two sides meant together.
+        trailing: What may stand between a place and its side.
         adjacent: Whether sides before only count right before the words.
     """
     within = [named for side, named in clause.item(span).sides if inside(side, [span])]
     if within:
         return frozenset().union(*within)
-    named = _before(span, clause, joins, adjacent)
+    named = _behind(span, clause, trailing)
+    if named is None:
+        named = _before(span, clause, joins, adjacent)
     return _after(span, clause, places, joins) if named is None else named
+
+
+def _behind(span: Span, clause: Clause, trailing: re.Pattern[str]) -> Sides | None:
+    """The side right behind a place ("the frontal lobe on the left")."""
+    passed = bisect_left(clause.sides, span.end, key=lambda side: side[0].start)
+    for side, named in clause.sides[passed : passed + 1]:
+        if trailing.fullmatch(clause.text, span.end, side.start):
+            return named
+    return None
 
 
 def _before(span: Span, clause: Clause, joins: re.Pattern[str], adjacent: bool) -> Sides | None:
@@ -57,9 +77,18 @@ def _after(
     end = item.start + len(item.text)
     last = places[bisect_right(places, end, key=lambda place: place.start) - 1].end
     named = [n for s, n in item.sides if s.start >= last]
-    following = clause.items[number + 1 : number + 2]
+    following = clause.items[number + 1 : number + LISTED]
     if not named and following and _only_sides(following[0], joins):
         named = [n for _, n in following[0].sides]
+    for item in () if named else following:
+        if item.findings:
+            break
+        if item.sides:
+            end = item.start + len(item.text)
+            last = places[bisect_right(places, end, key=lambda place: place.start) - 1].end
+            if last > item.start and item.sides[0][0].start >= last:
+                named = [n for _, n in item.sides]
+            break
     return frozenset().union(*named) or None
 
 

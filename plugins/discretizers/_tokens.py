@@ -51,6 +51,7 @@ class Seen(Span):
     Attributes:
         types: One entry per type stated, each a tuple of alternatives (type indices).
         row: Region label that the words themselves imply, or None.
+        settled: Whether other places of the sentence are meant, if there are any, not that label.
         describes: Whether it follows the types of the findings next to it.
         onward: Whether only places named after it are meant.
         denied: Whether a negation reaches it.
@@ -58,6 +59,7 @@ class Seen(Span):
 
     types: tuple[tuple[int, ...], ...] = ()
     row: int | None = None
+    settled: bool = False
     describes: bool = False
     onward: bool = False
     denied: bool = False
