@@ -171,7 +171,11 @@ def _runs_of(item: Item) -> list[Run]:
         elif before is not None:
             backward.append((before, mention))
     for finding, mention in backward:
-        _add_after(owner[id(finding)], finding, mention)
+        run = owner[id(finding)]
+        if not (mention.compartment or run.followed) and finding.positive:
+            if not (run.findings[0].types or run.findings[0].denied):
+                run.places = []  # those before are of the finding without a type
+        _add_after(run, finding, mention)
     for run in runs:
         if not run.places and not run.onward:
             run.places = places
@@ -284,7 +288,8 @@ def _resolve(
             if not carried and not finding.settled:
                 every = frozenset(range(anatomy.n_types))
                 fallback = _types(group, own, frozenset(), context, every)
-                carried = {(other if known else unclear, t) for t in fallback}
+                near = any(m.admits or not m.bag for m in known)
+                carried = {(other if near else unclear, t) for t in fallback}
             found |= carried
     return found
 
