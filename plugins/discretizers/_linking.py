@@ -13,6 +13,9 @@ from crossdl.plugins.discretizers._tokens import Item, Mention, Seen
 
 Cells = set[tuple[int, int]]
 
+CHAIN = 12
+"""Words for places, one right after the other, that are read as one expression at most."""
+
 
 @dataclass
 class Run:
@@ -188,7 +191,7 @@ def _linked_back(item: Item, number: int, before: Seen, after: Seen) -> bool:
     if after.onward or (after.cue and before.positive):
         return True
     at = mention.end
-    for following in item.mentions[number + 1 :]:
+    for following in item.mentions[number + 1 : number + CHAIN]:
         if following.start >= after.start or not _touch(item, at, following.start):
             break
         at = max(at, following.end)

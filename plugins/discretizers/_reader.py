@@ -38,7 +38,7 @@ class Reader:
         }
         self._unclear = self._rows[anatomy.unclear.name]
         self._compartments = [self._types(c.admits) for c in lexicon.compartments]
-        self._joins, self._single = any_of([lexicon.joins]), any_of(lexicon.single)
+        self._joins = any_of([lexicon.joins])
         self._inherits, self._trailing = any_of(lexicon.inherits), any_of(lexicon.trailing)
         self._unless = {f.unless: any_of([f.unless]) for f in lexicon.findings if f.unless}
         self._clauses, self._items = any_of(lexicon.clause_breaks), any_of(lexicon.item_breaks)
@@ -64,6 +64,7 @@ class Reader:
         terms.add("ends", lexicon.negation.ends)
         terms.add("ignored", lexicon.ignored)
         terms.add("locative", lexicon.locatives)
+        terms.add("single", lexicon.single)
         return terms
 
     def clauses(self, sentence: str) -> list[list[Item]]:
@@ -130,6 +131,8 @@ class Reader:
     def _add_mentions(self, clause: Clause, denials: Sequence[Span]) -> None:
         for word in clause.spans("locative"):
             clause.item(word).locatives.append(word)
+        for word in clause.spans("single"):
+            clause.item(word).single = True
         clause.sides = clause.find("side")
         for side in clause.sides:
             clause.item(side[0]).sides.append(side)
@@ -169,8 +172,7 @@ class Reader:
             unclear = row == self._unclear
             return Mention(span.start, span.end, (row,), types, unclear=unclear, weak=entry.weak)
         named = sides_of(span, clause, words, self._joins, self._trailing, entry.adjacent)
-        single = self._single.search(clause.item(span).text) is not None
-        rows = self._part_rows(entry, named, single)
+        rows = self._part_rows(entry, named, clause.item(span).single)
         unclear = rows == (self._unclear,)
         return Mention(span.start, span.end, rows, types, bag=not unclear, unclear=unclear)
 

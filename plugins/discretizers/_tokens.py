@@ -87,6 +87,7 @@ class Item:
     text: str
     start: int
     bracket: bool = False
+    single: bool = False
     findings: list[Seen] = field(default_factory=list)
     mentions: list[Mention] = field(default_factory=list)
     locatives: list[Span] = field(default_factory=list)

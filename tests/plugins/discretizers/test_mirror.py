@@ -85,7 +85,7 @@ def test_real_sentences(data_dir: Path) -> None:
     [
         "左侧额叶出血，", "左侧额叶出血。", "低密度", "脑室出血", "未见", "（",
         "left frontal hemorrhage, ", "no hemorrhage. ", "hemorrhage ", "left ", "a", "(",
-        "compress-", "intraventricular hemorrhage extension into the ",
+        "compress-", "F-T-P ", "intraventricular hemorrhage extension into the ",
     ],
 )  # fmt: skip
 def test_time_grows_with_length_alone(piece: str) -> None:
