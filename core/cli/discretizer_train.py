@@ -55,7 +55,10 @@ def train(
     if (out / "model.json").exists():
         raise InputError(f"--out {out}: holds a trained discretizer; give another folder")
     book = load_registry(registry)
-    chosen = book.composition(composition, parse_changes(change or []))
+    changes = parse_changes(change or [])
+    if seed is not None:
+        changes["seed"] = seed
+    chosen = book.composition(composition, changes)
     if labelled:
         known = load_labels(labels)
         data = _from_files(labelled, valid, unlabelled or [], known, chosen.seed)
@@ -77,7 +80,7 @@ def train(
         data.train,
         data.valid,
         unlabelled=data.unlabelled,
-        seed=chosen.seed if seed is None else seed,
+        seed=chosen.seed,
         folder=out / "training",
     )
     discretizer.save(out)
