@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def split_clauses(sentence: str, labels: LabelSet) -> list[str]:
     """The clauses of a sentence and their items, by the lexicon that knows its language."""
-    lexicon = lexicon_of(sentence, labels)
+    lexicon = _lexicon_of(sentence, labels)
     if lexicon is None:
         return [sentence]
     pieces = any_of((*lexicon.clause_breaks, *lexicon.item_breaks)).split(sentence)
@@ -31,10 +31,9 @@ def split_clauses(sentence: str, labels: LabelSet) -> list[str]:
     return found or [sentence]
 
 
-def lexicon_of(sentence: str, labels: LabelSet) -> Lexicon | None:
-    """The first lexicon that knows a sentence's language."""
-    known = (x for x in labels.lexicon.values() if any_of([x.detect]).search(sentence))
-    return next(known, None)
+def _lexicon_of(sentence: str, labels: LabelSet) -> Lexicon | None:
+    language = labels.language_of(sentence)
+    return None if language is None else labels.lexicon[language]
 
 
 def sides_in(clause: str, lexicon: Lexicon | None) -> frozenset[str]:
@@ -71,7 +70,7 @@ def link_by_clause(discretizer: ReportDiscretizer[Any], labels: SentenceLabels) 
     at = {clause: k for k, clause in enumerate(unique)}
     for i, clauses in several:
         parts = said.take([at[clause] for clause in clauses])
-        lexicon = lexicon_of(labels.sentences[i], discretizer.labels)
+        lexicon = _lexicon_of(labels.sentences[i], discretizer.labels)
         links[i] = _paired(
             np.asarray(parts.stated_regions & regions[i], dtype=np.bool_),
             np.asarray(parts.stated_types & types[i], dtype=np.bool_),

@@ -49,6 +49,11 @@ def read_lines(path: Path, encoding: str | None) -> Iterator[Line]:
     yield from _by_line(path, names) if by_line else _as_a_whole(path, names[0])
 
 
+def writable(text: str) -> str:
+    """Text that UTF-8 can hold: JSON may name halves of characters."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _by_line(path: Path, names: list[str]) -> Iterator[Line]:
     number, advice = 0, None
     with path.open("rb") as file:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from crossdl.errors import ConfigError
-from crossdl.lexicon import Lexicon
+from crossdl.lexicon import Lexicon, any_of
 
 _FIELD = "region_labels"
 """Tells the two kinds of label sets apart."""
@@ -69,6 +69,11 @@ class LabelSet(BaseModel, ABC):
     def n_types(self) -> int:
         """T, the number of type labels."""
         return len(self.type_names)
+
+    def language_of(self, text: str) -> str | None:
+        """Code of the first lexicon that knows a text's language, or None."""
+        known = (x for x, lexicon in self.lexicon.items() if any_of([lexicon.detect]).search(text))
+        return next(known, None)
 
 
 class ReportLabels(LabelSet):

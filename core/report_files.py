@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from crossdl.decoding import Line, read_lines
+from crossdl.decoding import Line, read_lines, writable
 from crossdl.errors import InputError
 from crossdl.hints import did_you_mean
 from crossdl.workbooks import sheet_rows
@@ -239,8 +239,8 @@ def _item(line: Line, column: str | None) -> ReportRow:
 
 
 def _text(value: Any) -> str:
-    """A cell as text that UTF-8 can hold: JSON may name halves of characters."""
-    return "" if value is None else str(value).encode("utf-8", "replace").decode().strip()
+    """A cell as text that UTF-8 can hold."""
+    return "" if value is None else writable(str(value)).strip()
 
 
 def _kind(column: str) -> Kind:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crossdl.cli.options import RegistryFile
+from crossdl.cli.options import DiscretizerName, RegistryFile
 
 if TYPE_CHECKING:
     from crossdl.interfaces import ReportDiscretizer
@@ -47,9 +47,7 @@ def discretize(
         Path | None, typer.Option(help="Write one page that links sentences and matrix cells.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Rows printed and put on the page.")] = 200,
-    discretizer: Annotated[
-        str, typer.Option(help="Composition, or folder of a trained discretizer.")
-    ] = "crossdl",
+    discretizer: DiscretizerName = "crossdl",
     registry: RegistryFile = None,
 ) -> None:
     """Label sentences or Findings sections: probabilities of every region and type."""

@@ -33,7 +33,7 @@ class Examples:
 
     Attributes:
         ids: Token numbers of the image of each text that is read.
-        mirrored: The same of the other image; the same object where a text names no side.
+        mirrored: The same of the other image; equal where a text names no side.
         targets: ``(n, R + T)`` labels of ``ids``, in [0, 1].
     """
 

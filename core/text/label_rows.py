@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from crossdl.decoding import writable
 from crossdl.errors import InputError
 from crossdl.hints import did_you_mean, suggest
 from crossdl.labels import LabelSet
@@ -211,8 +212,8 @@ def known_ending(path: Path) -> str:
 
 
 def clean(value: Any) -> str:
-    """A value as text that UTF-8 can hold: JSON may name halves of characters."""
-    return "" if value is None else str(value).encode("utf-8", "replace").decode()
+    """A value as text that UTF-8 can hold."""
+    return "" if value is None else writable(str(value))
 
 
 def _jsonl(name: str, text: str) -> Iterator[Row]:

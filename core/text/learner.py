@@ -17,7 +17,7 @@ from crossdl.text.model import TextModel
 from crossdl.text.settings import SCRATCH, TextConfig
 from crossdl.text.sides import images, swap_back
 from crossdl.text.tokens import SPECIAL, encode, special_id, train_tokenizer
-from crossdl.types import FloatArray, SentenceLabels
+from crossdl.types import SentenceLabels
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -141,14 +141,12 @@ def _encoder(
 
 
 def _examples(texts: SentenceLabels, labels: LabelSet, tokenizer: Any, max_length: int) -> Examples:
-    from crossdl.reports import mirror_text
     from crossdl.text.classifier import Examples
 
     seen = images(texts.sentences, labels)
-    ids = encode(tokenizer, seen.texts, max_length)
-    other = [mirror_text(text, labels) for text in seen.texts]
+    ids, others = (encode(tokenizer, x, max_length) for x in (seen.texts, seen.others))
     targets = np.concatenate([texts.regions, texts.types], axis=1).astype(np.float32)
-    return Examples(ids, encode(tokenizer, other, max_length), swap_back(targets, seen, labels))
+    return Examples(ids, others, swap_back(targets, seen, labels))
 
 
 def _calibrated(model: TextModel, valid: SentenceLabels, *, bf16: bool) -> TextModel:
@@ -161,17 +159,10 @@ def _calibrated(model: TextModel, valid: SentenceLabels, *, bf16: bool) -> TextM
         warm, cold = (temperature(z[:, part], targets[:, part]) for part in parts)
         model = replace(model, temperatures=(warm, cold))
     if model.config.cutoffs == "f1":
-        p = sigmoid(model.logits(valid.sentences, bf16=bf16))
+        p = model.probabilities(valid.sentences, bf16=bf16)
         first, second = (best_f1_thresholds(p[:, part], targets[:, part]) for part in parts)
         model = replace(model, thresholds=(first, second))
     return model
-
-
-def sigmoid(values: FloatArray) -> FloatArray:
-    """1 / (1 + exp(-x)) without overflow, float32."""
-    from scipy.special import expit
-
-    return np.asarray(expit(values), dtype=np.float32)
 
 
 def _digest(*parts: Any) -> str:

@@ -68,6 +68,12 @@ class TextModel:
         scale[:n_regions], scale[n_regions:] = self.temperatures
         return swap_back(raw / scale, seen, self.labels)
 
+    def probabilities(self, texts: Sequence[str], *, bf16: bool) -> FloatArray:
+        """Calibrated probabilities of n texts, ``(n, R + T)`` float32."""
+        from scipy.special import expit
+
+        return np.asarray(expit(self.logits(texts, bf16=bf16)), dtype=np.float32)
+
 
 def write_model(model: TextModel, folder: Path) -> None:
     """Writes the three files into an existing folder, ``model.json`` last."""

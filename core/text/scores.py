@@ -80,7 +80,7 @@ def score(truth: SentenceLabels, said: SentenceLabels, labels: LabelSet) -> Text
 
 
 def f1(truth: BoolArray, stated: BoolArray) -> float | None:
-    """2 TP / (2 TP + FP + FN) over all cells; None where there is nothing.
+    """2 TP / (2 TP + FP + FN) over all cells, the same both ways; None where there is nothing.
 
     Example:
         >>> import numpy as np
@@ -93,10 +93,4 @@ def f1(truth: BoolArray, stated: BoolArray) -> float | None:
 
 def languages(truth: SentenceLabels, labels: LabelSet) -> list[str]:
     """The language of each text: the first lexicon that knows it, or ``"-"``."""
-    from crossdl.lexicon import any_of
-
-    known = [(name, any_of([lexicon.detect])) for name, lexicon in labels.lexicon.items()]
-    return [
-        next((name for name, pattern in known if pattern.search(text)), "-")
-        for text in truth.sentences
-    ]
+    return [labels.language_of(text) or "-" for text in truth.sentences]

@@ -23,11 +23,13 @@ class Images:
 
     Attributes:
         texts: n texts, each the given one or its mirror image.
+        others: The other image of each; the same text where it names no side.
         mirrored: ``(n,)``: whether it is the mirror image.
         sided: ``(n,)``: whether the text names a side at all.
     """
 
     texts: tuple[str, ...]
+    others: tuple[str, ...]
     mirrored: BoolArray
     sided: BoolArray
 
@@ -38,6 +40,7 @@ def images(texts: Sequence[str], labels: LabelSet) -> Images:
     pairs = list(zip(texts, mirrors, strict=True))
     return Images(
         tuple(min(pair) for pair in pairs),
+        tuple(max(pair) for pair in pairs),
         np.array([mirror < text for text, mirror in pairs], dtype=np.bool_),
         np.array([mirror != text for text, mirror in pairs], dtype=np.bool_),
     )

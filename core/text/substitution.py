@@ -55,19 +55,19 @@ def substituted(texts: Sequence[str], labels: LabelSet, count: int, seed: int) -
 
     chance = random.Random(seed)
     write = rstr.Rstr(chance)
-    readers = [(any_of([x.detect]), _classes(x, texts)) for x in labels.lexicon.values()]
+    classes = {name: _classes(x, texts) for name, x in labels.lexicon.items()}
     known = set(texts)
     made: dict[str, None] = {}
-    if not texts or not readers:
+    if not texts or not classes:
         return []
     for _ in range(3 * count):
         if len(made) >= count:
             break
         text = texts[chance.randrange(len(texts))]
-        classes = next((c for found, c in readers if found.search(text)), None)
-        if classes is None:
+        language = labels.language_of(text)
+        if language is None:
             continue
-        for terms in classes:
+        for terms in classes[language]:
             text = _exchange(text, terms, chance, write)
         if text not in known:
             made[text] = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from crossdl.decoding import writable
 from crossdl.errors import InputError
 from crossdl.text.settings import ScratchEncoder
 
@@ -51,7 +52,7 @@ def train_tokenizer(texts: Sequence[str], settings: ScratchEncoder) -> Tokenizer
     words = Counter(
         word
         for text in texts
-        for word, _ in divider.pre_tokenize_str(normalizer.normalize_str(_writable(text)))
+        for word, _ in divider.pre_tokenize_str(normalizer.normalize_str(writable(text)))
     )
     pieces = words if settings.vocabulary == "blank" else _pieces(words, settings.vocabulary_size)
     common = [piece for piece, count in pieces.items() if count >= settings.min_frequency]
@@ -93,11 +94,6 @@ def _pieces(words: Counter[str], size: int) -> Counter[str]:
     return found
 
 
-def _writable(text: str) -> str:
-    """Text that UTF-8 can hold: JSON may name halves of characters."""
-    return text.encode("utf-8", "replace").decode()
-
-
 def read_tokenizer(path: Path) -> Tokenizer:
     """Reads ``tokenizer.json``.
 
@@ -128,5 +124,5 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], max_length: int) -> list[
     """Token numbers of every text, [CLS] and [SEP] included, at most ``max_length`` long."""
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length)
-    found = tokenizer.encode_batch_fast([_writable(text) for text in texts])
+    found = tokenizer.encode_batch_fast([writable(text) for text in texts])
     return [np.array(one.ids, dtype=np.int32) for one in found]

@@ -60,7 +60,6 @@ class BertDiscretizer(ReportDiscretizer[BertConfig]):
             InputError: There is no trained model.
         """
         from crossdl.networks.devices import uses_bf16
-        from crossdl.text.learner import sigmoid
 
         model = self._ready
         written = [i for i, text in enumerate(sentences) if text.strip()]
@@ -68,7 +67,7 @@ class BertDiscretizer(ReportDiscretizer[BertConfig]):
         values = np.zeros((len(sentences), n_regions + self.labels.n_types), dtype=np.float32)
         if written:
             texts = [sentences[i] for i in written]
-            values[written] = sigmoid(model.logits(texts, bf16=uses_bf16(self.config.precision)))
+            values[written] = model.probabilities(texts, bf16=uses_bf16(self.config.precision))
         return SentenceLabels(tuple(sentences), values[:, :n_regions], values[:, n_regions:])
 
     def fit(

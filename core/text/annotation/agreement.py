@@ -14,6 +14,7 @@ from crossdl.errors import InputError
 from crossdl.labels import LabelSet
 from crossdl.text.annotation.answers import Answer, Item, row_answer
 from crossdl.text.label_rows import read_label_rows, text_column
+from crossdl.text.scores import f1
 from crossdl.types import BoolArray
 
 
@@ -168,12 +169,6 @@ def kappa(a: BoolArray, b: BoolArray) -> float | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return float(cohen_kappa_score(a, b))
-
-
-def f1(a: BoolArray, b: BoolArray) -> float | None:
-    """F1 of one against the other, which is the same both ways; None where nobody said yes."""
-    said = int(a.sum()) + int(b.sum())
-    return 2 * int((a & b).sum()) / said if said else None
 
 
 def _table(answers: Sequence[Answer], labels: LabelSet) -> BoolArray:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from crossdl.errors import InputError
 from crossdl.labels import ReportLabels
-from crossdl.text.annotation.agreement import f1, kappa, measure, read_answered
+from crossdl.text.annotation.agreement import kappa, measure, read_answered
 from crossdl.text.annotation.report import write_agreement
+from crossdl.text.scores import f1
 
 LABELS = ReportLabels(name="x", title="X", region_labels=("a", "b"), type_labels=("t", "u"))
 
