@@ -39,12 +39,18 @@ class CohortRegions:
     """What became of the scans.
 
     Attributes:
-        regions: Scan → function that reads its region map.
+        folders: Scan → where :func:`read_regions` finds its region map; the folder's name
+            changes whenever the regions would.
         failures: Scan → one sentence why it has none.
     """
 
-    regions: Mapping[str, Callable[[], RegionMap]]
+    folders: Mapping[str, Path]
     failures: Mapping[str, str]
+
+    @property
+    def regions(self) -> Mapping[str, Callable[[], RegionMap]]:
+        """Scan → function that reads its region map."""
+        return {scan_id: partial(read_regions, at) for scan_id, at in self.folders.items()}
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ def segment_cohort(
     catalog: Catalog,
     workers: int | None = None,
     timeout_s: float = 900.0,
-    on_done: Callable[[str], None] | None = None,
+    on_done: Callable[[str, Path | None], None] | None = None,
 ) -> CohortRegions:
     """Segments scans in worker processes, each at most once.
 
@@ -81,7 +87,8 @@ def segment_cohort(
         catalog: Where the kinds come from; workers rebuild it.
         workers: Number of processes, None for one per core.
         timeout_s: Seconds after which a scan is given up, starting the tool included.
-        on_done: Called with the scan's name when it is finished or has failed.
+        on_done: Called with the scan's name when it is finished or has failed, and with the
+            folder of its region map or None; not called for scans that were finished before.
     """
     job = _Job(
         tuple(map(str, catalog.plugin_paths)),
@@ -110,15 +117,12 @@ def segment_cohort(
                 failures[scan_id] = reason
             bar.advance(task)
             if on_done is not None:
-                on_done(scan_id)
+                at = stages.location(_STAGE, keys[scan_id]) if reason is None else None
+                on_done(scan_id, at)
 
         _run_all(job, {s: keys[s] for s in pending}, workers, timeout_s, finished)
-    regions = {
-        scan_id: partial(read_regions, stages.location(_STAGE, key))
-        for scan_id, key in keys.items()
-        if scan_id not in failures
-    }
-    return CohortRegions(regions, failures)
+    folders = {s: stages.location(_STAGE, key) for s, key in keys.items() if s not in failures}
+    return CohortRegions(folders, failures)
 
 
 def write_regions(folder: Path, regions: RegionMap) -> None:

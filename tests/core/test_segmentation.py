@@ -33,7 +33,7 @@ def run(
         catalog=catalog,
         workers=workers,
         timeout_s=timeout_s,
-        on_done=done.append,
+        on_done=lambda name, _: done.append(name),
     )
     return outcome, done
 
