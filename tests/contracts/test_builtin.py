@@ -102,6 +102,7 @@ test_contract = contract_tests(
         "cohort/dicom": dicom,
         "cohort/nifti": nifti,
         "cohort/phantom": TINY_PHANTOM,
+        "cohort/scans": nifti,
         "segmenter/elastix": {"preset": "fast", "working_shape": [24, 48, 48]},
         "analyzer/unet": {**TINY_NET, "levels": 3, "base_filters": 2},
     }
