@@ -141,10 +141,21 @@ def read_regions(folder: Path) -> RegionMap:
     try:
         with np.load(folder / "regions.npz", allow_pickle=False) as stored:
             labels, affine = stored["labels"], stored["affine"]
-        quality = json.loads((folder / "quality.json").read_text(encoding="utf-8"))
-        grid = Grid(labels.shape, affine)
-        return RegionMap(labels, grid, Quality(quality["values"], tuple(quality["flags"])))
+        return RegionMap(labels, Grid(labels.shape, affine), read_quality(folder))
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise InputError(f"{folder}: the cached regions are damaged; remove it") from error
+
+
+def read_quality(folder: Path) -> Quality:
+    """The quality of what :func:`write_regions` wrote, without its labels.
+
+    Raises:
+        InputError: The file is missing or damaged.
+    """
+    try:
+        quality = json.loads((folder / "quality.json").read_text(encoding="utf-8"))
+        return Quality(quality["values"], tuple(quality["flags"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: the cached regions are damaged; remove it") from error
 
 
