@@ -14,6 +14,7 @@ import numpy as np
 
 from crossdl.anatomy import Anatomy
 from crossdl.errors import ConfigError
+from crossdl.plugins.atlases._mni_parcels import parcel_seeds
 from crossdl.plugins.atlases._mni_shapes import Shapes
 from crossdl.plugins.atlases._mni_sources import Sources, positions
 from crossdl.types import BoolArray, FloatArray, LabelArray
@@ -109,11 +110,11 @@ def draw_regions(
     side, labels = region_labels(data, anatomy)
     derived = {key: labels[part] for key, part in data["derived"].items()}
 
-    parcels = _parcel_seeds(sources, data, labels, side)
+    parcels = parcel_seeds(sources, data, labels, side)
     tissue = sources.grey + sources.white
     fluid = cavity.brain & (tissue < 0.5)
 
-    ventricle = _ventricle(cavity.brain & (tissue < 0.65), parcels, x, y, z)
+    ventricle = _ventricle(cavity.brain & (tissue < 0.75), parcels, x, y, z)
     nuclei = _nuclei(parcels == derived["nuclei"], parcels == _OTHER, spacing_mm) & ~ventricle
     stem = cavity.stem & (parcels == _NONE)
     white = np.asarray(sources.white > 0.6)
@@ -193,19 +194,6 @@ def under_tentorium(
     nearest = labels[tuple(index)]
     below = np.isin(nearest, numbers["hindbrain"] + numbers["stem"])
     return below, np.isin(labels, numbers["stem"])
-
-
-def _parcel_seeds(
-    sources: Sources, data: Mapping[str, Any], labels: Mapping[str, int], side: str
-) -> LabelArray:
-    """AAL parcels as labels of one side; parcels without a side serve as that side's."""
-    table = np.zeros(max(sources.names) + 1, dtype=np.uint8)
-    for number, name in sources.names.items():
-        sided = next((s for ending, s in data["sides"].items() if name.endswith(ending)), side)
-        prefixes = [p for p in data["parts"] if name.startswith(p)]
-        if prefixes and sided == side:
-            table[number] = labels[data["parts"][max(prefixes, key=len)]]
-    return np.asarray(table[sources.parcels], dtype=np.uint8)
 
 
 def _ventricle(
