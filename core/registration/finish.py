@@ -1,15 +1,15 @@
-"""From a displacement field to labels on the patient's grid, and measures of the result."""
+"""From a displacement field to labels on the patient's grid, and measures of both."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crossdl.anatomy import Anatomy
-from crossdl.registration.images import resample
+from crossdl.registration.images import grid_of, resample
 from crossdl.registration.prepare import Prepared
 from crossdl.types import Float64Array, Grid, LabelArray, Volume
 
@@ -17,23 +17,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-@dataclass(frozen=True)
-class Limits:
-    """When a result is doubted.
-
-    Attributes:
-        similarity: Lowest correlation of warped template and patient.
-        head_dice: Lowest overlap of the two heads.
-        folded: Largest fraction of the head where the transform turns inside out.
-        region_ml: Smallest believable volume of a region, ml.
-        side_ratio: Largest believable ratio of the volumes of a region and its mirror partner.
-    """
-
-    similarity: float
-    head_dice: float
-    folded: float
-    region_ml: float
-    side_ratio: float
+_SMOOTH_MM = 4.0
+"""Standard deviation of the Gaussian before brains are compared: noise and sulci go."""
 
 
 def carry_labels(prepared: Prepared, displacement: npt.NDArray[Any], volume: Volume) -> LabelArray:
@@ -66,29 +51,51 @@ def carry_labels(prepared: Prepared, displacement: npt.NDArray[Any], volume: Vol
     return labels
 
 
-def measure(prepared: Prepared, displacement: npt.NDArray[Any]) -> dict[str, Any]:
+def measure(
+    prepared: Prepared, displacement: npt.NDArray[Any], brain_window: tuple[float, float]
+) -> dict[str, float]:
     """Deterministic measures of a registration on the working grid.
+
+    Args:
+        prepared: What the tool registered.
+        displacement: ``(D, H, W, 3)``, see :func:`carry_labels`.
+        brain_window: Lowest and highest HU of brain, fluid and blood.
 
     Returns:
         ``similarity``: correlation of warped template and patient (windowed HU) inside the fixed
-        mask, -1 to 1. ``head_dice``: overlap of the heads inside the mask, 0 to 1.
-        ``folded_fraction``: part of the head where the Jacobian determinant of the transform is
-        not positive. ``displacement_mm``: 95th percentile of its length there.
+        mask, -1 to 1. ``brain_similarity``: the same inside the carried regions, in the narrower
+        window and smoothed, so that skull and air do not decide it. ``head_dice``: overlap of the
+        heads inside the mask, 0 to 1. ``folded_fraction``: part of the head where the Jacobian
+        determinant of the transform is not positive. ``displacement_mm``: 95th percentile of its
+        length there.
     """
     grid = prepared.working_grid
     mask = _array(prepared.fixed_mask) > 0
-    low = float(_array(prepared.fixed).min())
-    warped = _array(_warp(prepared, displacement, prepared.moving, grid, low, False))
-    head = (_array(_warp(prepared, displacement, prepared.moving_head, grid, 0, True)) > 0) & mask
+    fixed = _array(prepared.fixed)
+    warp = partial(_warp, prepared, displacement)
+    warped = _array(warp(prepared.moving, grid, float(fixed.min()), False))
+    head = (_array(warp(prepared.moving_head, grid, 0, True)) > 0) & mask
+    brain = (_array(warp(prepared.labels, grid, 0, True)) > 0) & mask
     own = (_array(prepared.fixed_head) > 0) & mask
     determinant = _jacobian(displacement, grid)
     length = np.linalg.norm(displacement, axis=-1)
+    soft = [_smooth(np.clip(a, *brain_window), grid)[brain] for a in (warped, fixed)]
     return {
-        "similarity": _correlation(warped[mask], _array(prepared.fixed)[mask]),
+        "similarity": _correlation(warped[mask], fixed[mask]),
+        "brain_similarity": _correlation(*soft),
         "head_dice": float(2 * (head & own).sum() / max(1, head.sum() + own.sum())),
         "folded_fraction": float((determinant[own] <= 0).mean()) if own.any() else 1.0,
         "displacement_mm": float(np.percentile(length[own], 95)) if own.any() else 0.0,
     }
+
+
+def displacement_image(prepared: Prepared, displacement: npt.NDArray[Any]) -> Any:
+    """A displacement field ``(D, H, W, 3)`` on the working grid as a SimpleITK image."""
+    import SimpleITK as sitk
+
+    field = sitk.GetImageFromArray(np.asarray(displacement, dtype=np.float64), isVector=True)
+    field.CopyInformation(prepared.fixed)
+    return field
 
 
 def region_volumes(labels: LabelArray, grid: Grid, anatomy: Anatomy) -> dict[str, float]:
@@ -111,42 +118,26 @@ def side_ratios(volumes: Mapping[str, float], anatomy: Anatomy) -> dict[str, flo
     return ratios
 
 
-def doubts(values: Mapping[str, Any], anatomy: Anatomy, limits: Limits) -> tuple[str, ...]:
-    """Sentences about everything in the measurements that a person should look at."""
-    found = []
-    if values["similarity"] < limits.similarity:
-        found.append(
-            f"template and patient correlate by only {values['similarity']:.2f} "
-            f"(at least {limits.similarity:g} expected): look at the regions before using them"
-        )
-    if values["head_dice"] < limits.head_dice:
-        found.append(
-            f"the heads of template and patient overlap by only {values['head_dice']:.2f} (Dice; "
-            f"at least {limits.head_dice:g} expected)"
-        )
-    if values["folded_fraction"] > limits.folded:
-        found.append(f"the deformation folds in {values['folded_fraction']:.1%} of the head")
-    titles = {r.name: r.title for r in anatomy.regions}
-    volumes: Mapping[str, float] = values["region_volumes_ml"]
-    small = [titles[name] for name, ml in volumes.items() if ml < limits.region_ml]
-    if small:
-        found.append(
-            f"missing or below {limits.region_ml:g} ml: {', '.join(small)}; the field of view "
-            "may end before, or the registration failed there"
-        )
-    uneven = _uneven(values["left_right_ratio"], anatomy, limits.side_ratio)
-    if uneven:
-        found.append(f"volumes of the two sides differ: {', '.join(uneven)}")
-    return tuple(found)
+def region_shares(labels: LabelArray, anatomy: Anatomy) -> dict[str, float]:
+    """Every region's part of the volume of all regions; 0 to 1."""
+    counts = np.bincount(labels.ravel(), minlength=anatomy.n_regions + 1)[1:]
+    total = max(1, int(counts.sum()))
+    return {n: float(c) / total for n, c in zip(anatomy.region_names, counts, strict=False)}
 
 
-def _uneven(ratios: Mapping[str, float | None], anatomy: Anatomy, limit: float) -> Sequence[str]:
-    titles = {r.part: r.part_title for r in anatomy.regions}
-    return [
-        f"{titles[part]} by a factor of {max(ratio, 1 / ratio):.1f}"
-        for part, ratio in ratios.items()
-        if ratio and max(ratio, 1 / ratio) > limit
-    ]
+def coverage(prepared: Prepared, grid: Grid) -> float:
+    """Part of the atlas's regions, placed by the first alignment, inside a scan's grid; 0 to 1."""
+    index = np.argwhere(_array(prepared.labels) > 0)[::7]
+    world = grid_of(prepared.labels).index_to_world(index)
+    there = grid.world_to_index(world)
+    seen = (there >= -0.5).all(axis=1) & (there <= np.array(grid.shape) - 0.5).all(axis=1)
+    return float(seen.mean()) if len(seen) else 0.0
+
+
+def reaches_border(labels: LabelArray) -> bool:
+    """Whether any region touches a face of the scan."""
+    faces = (labels[[0, -1]], labels[:, [0, -1]], labels[:, :, [0, -1]])
+    return any(bool(face.any()) for face in faces)
 
 
 def _warp(
@@ -159,11 +150,8 @@ def _warp(
 ) -> Any:
     import SimpleITK as sitk
 
-    field = sitk.GetImageFromArray(np.asarray(displacement, dtype=np.float64), isVector=True)
-    field.CopyInformation(prepared.fixed)
-    warped = resample(
-        image, grid, outside, transform=sitk.DisplacementFieldTransform(field), nearest=nearest
-    )
+    transform = sitk.DisplacementFieldTransform(displacement_image(prepared, displacement))
+    warped = resample(image, grid, outside, transform=transform, nearest=nearest)
     if not grid.same_as(prepared.working_grid):
         # Beyond the field the displacement counts as zero, which means nothing there.
         known = sitk.GetImageFromArray(np.ones(prepared.working_grid.shape, dtype=np.uint8))
@@ -181,6 +169,13 @@ def _jacobian(displacement: npt.NDArray[Any], grid: Grid) -> Float64Array:
         row[2 - axis] = row[2 - axis] + 1.0
         rows.append(np.stack(row, axis=-1))
     return np.asarray(np.linalg.det(np.stack(rows, axis=-2)), dtype=np.float64)
+
+
+def _smooth(array: npt.NDArray[Any], grid: Grid) -> npt.NDArray[Any]:
+    from scipy.ndimage import gaussian_filter
+
+    smoothed: npt.NDArray[Any] = gaussian_filter(array, [_SMOOTH_MM / s for s in grid.spacing])
+    return smoothed
 
 
 def _correlation(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:

@@ -18,6 +18,7 @@ from crossdl.types import FloatArray, Quality, RegionMap, Volume
 
 if TYPE_CHECKING:
     from crossdl.atlas import Atlas
+    from crossdl.registration.judgement import Limits
     from crossdl.registration.prepare import Prepared, Template
 
 _CODE = 2
@@ -40,6 +41,9 @@ class RegistrationConfig(ComponentConfig):
     template_blur_mm: float = Field(
         4.0, ge=0, le=10, description="Gaussian blur of the template (standard deviation, mm)"
     )
+    mask: bool = Field(
+        True, description="let the tool see only the surroundings of the head in the field of view"
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="of the tool's random samples")
     threads: int = Field(
         1, ge=1, le=256, description="threads of one registration; results are fixed per number"
@@ -51,11 +55,23 @@ class RegistrationConfig(ComponentConfig):
         description="lowest correlation of warped template and patient inside the head; sound "
         "registrations of the built-in atlas to real scans gave 0.77 to 0.88",
     )
+    brain_similarity_gate: float = Field(
+        0.3, ge=-1, le=1, description="lowest correlation of the two inside the regions"
+    )
     head_dice_gate: float = Field(0.9, ge=0, le=1, description="lowest overlap of the heads")
     folded_gate: float = Field(
         0.01, ge=0, le=1, description="largest part of the head with a folded deformation"
     )
+    coverage_gate: float = Field(
+        0.8, ge=0, le=1, description="smallest part of the atlas's regions in the field of view"
+    )
     region_ml_gate: float = Field(2.0, ge=0, description="smallest believable region, ml")
+    region_share_gate: float = Field(
+        3.0,
+        gt=1,
+        description="largest believable factor between a region's share of all regions in the "
+        "patient and in the atlas, either way",
+    )
     side_ratio_gate: float = Field(
         2.5, gt=1, description="largest believable volume ratio of a region and its mirror partner"
     )
@@ -129,9 +145,10 @@ class RegistrationSegmenter(RegionSegmenter[RegistrationConfigT]):
     def register(self, volume: Volume) -> RegionMap:
         """Registers; see :meth:`crossdl.interfaces.RegionSegmenter.segment`.
 
-        Quality values: ``final_metric`` by stage, ``similarity``, ``head_dice``,
-        ``folded_fraction``, ``displacement_mm``, ``region_volumes_ml``, ``left_right_ratio``,
-        ``atlas``, ``seconds``.
+        Quality values: ``score`` (0 to 1, see :mod:`crossdl.registration.judgement`),
+        ``final_metric`` by stage, ``similarity``, ``brain_similarity``, ``head_dice``,
+        ``folded_fraction``, ``displacement_mm``, ``coverage``, ``region_volumes_ml``,
+        ``left_right_ratio``, ``atlas``, ``seconds``.
 
         Raises:
             InputError: No head is found.
@@ -140,14 +157,7 @@ class RegistrationSegmenter(RegionSegmenter[RegistrationConfigT]):
         import SimpleITK as sitk
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-        from crossdl.registration.finish import (
-            Limits,
-            carry_labels,
-            doubts,
-            measure,
-            region_volumes,
-            side_ratios,
-        )
+        from crossdl.registration import finish, judgement
         from crossdl.registration.prepare import prepare
 
         started = time.perf_counter()
@@ -155,22 +165,50 @@ class RegistrationSegmenter(RegionSegmenter[RegistrationConfigT]):
         with threadpool_limits(self.config.threads, user_api="blas"):
             prepared = prepare(volume, self._template, working_shape=self._working_shape)
         displacement, metrics = self.find_transform(prepared, volume.name)
-        labels = carry_labels(prepared, displacement, volume)
-        volumes = region_volumes(labels, volume.grid, self.anatomy)
+        labels = finish.carry_labels(prepared, displacement, volume)
+        volumes = finish.region_volumes(labels, volume.grid, self.anatomy)
+        window = self.anatomy.window
         values: dict[str, Any] = {
             "final_metric": metrics,
-            **measure(prepared, displacement),
+            **finish.measure(prepared, displacement, (window.low, window.high)),
+            "coverage": finish.coverage(prepared, volume.grid),
             "region_volumes_ml": volumes,
-            "left_right_ratio": side_ratios(volumes, self.anatomy),
+            "left_right_ratio": finish.side_ratios(volumes, self.anatomy),
+        }
+        findings = judgement.judge(
+            values, self._shares, self.anatomy, self._limits, finish.reaches_border(labels)
+        )
+        values |= {
+            "score": judgement.score(findings),
             "atlas": self._atlas.fingerprint,
             "seconds": time.perf_counter() - started,
         }
-        c = self.config
-        limits = Limits(
-            c.similarity_gate, c.head_dice_gate, c.folded_gate, c.region_ml_gate, c.side_ratio_gate
-        )
-        flags = (*self.tool_doubts(metrics), *doubts(values, self.anatomy, limits))
+        flags = (*self.tool_doubts(metrics), *judgement.doubts(findings))
         return RegionMap(labels, volume.grid, Quality(values, flags))
+
+    @property
+    def _limits(self) -> Limits:
+        from crossdl.registration.judgement import Limits
+
+        c = self.config
+        return Limits(
+            similarity=c.similarity_gate,
+            brain_similarity=c.brain_similarity_gate,
+            head_dice=c.head_dice_gate,
+            folded=c.folded_gate,
+            coverage=c.coverage_gate,
+            region_ml=c.region_ml_gate,
+            region_share=c.region_share_gate,
+            side_ratio=c.side_ratio_gate,
+        )
+
+    @cached_property
+    def _shares(self) -> dict[str, float]:
+        import SimpleITK as sitk
+
+        from crossdl.registration.finish import region_shares
+
+        return region_shares(sitk.GetArrayViewFromImage(self._template.labels), self.anatomy)
 
     @property
     def _working_shape(self) -> tuple[int, int, int]:

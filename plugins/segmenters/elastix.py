@@ -113,7 +113,7 @@ class Elastix(RegistrationSegmenter[ElastixConfig]):
                 _, transform = itk.elastix_registration_method(
                     _to_itk(prepared.fixed),
                     _to_itk(prepared.moving),
-                    fixed_mask=_to_itk(prepared.fixed_mask),
+                    fixed_mask=_to_itk(prepared.fixed_mask) if self.config.mask else None,
                     parameter_object=parameters,
                     log_to_console=False,
                     log_to_file=True,
