@@ -19,7 +19,7 @@ from crossdl.cache import stored
 from crossdl.plugins.atlases._mni_sources import source_versions, symmetric_grid
 from crossdl.types import BoolArray, FloatArray, Grid, LabelArray
 
-VERSION = 13
+VERSION = 14
 """Raised whenever the code of this model changes what it builds."""
 
 _ARRAYS = (

@@ -114,7 +114,7 @@ def draw_regions(
     tissue = sources.grey + sources.white
     fluid = cavity.brain & (tissue < 0.5)
 
-    ventricle = _ventricle(cavity.brain & (tissue < 0.75), parcels, x, y, z)
+    ventricle = _ventricle(cavity.brain & (tissue < 0.65), parcels, x, y, z)
     nuclei = _nuclei(parcels == derived["nuclei"], parcels == _OTHER, spacing_mm) & ~ventricle
     stem = cavity.stem & (parcels == _NONE)
     white = np.asarray(sources.white > 0.6)
