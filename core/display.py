@@ -132,7 +132,7 @@ def draw_findings(
     x = (np.arange(width) + 0.5) * right / width
     y = (np.arange(height) + 0.5) * bottom / height
     for value in np.unique(labels[labels > 0]):
-        colour = _part_colour(anatomy, int(value) - 1)
+        colour = part_colour(anatomy, int(value) - 1)
         ax.contour(x, y, labels == value, levels=[0.5], colors=colour, linewidths=0.7)
     for kind, probability in enumerate(maps):
         if probability.max() < threshold:
@@ -152,7 +152,8 @@ def _opacity(probability: npt.NDArray[Any], threshold: float) -> npt.NDArray[Any
     return np.where(probability >= threshold, rising, 0.0)
 
 
-def _part_colour(anatomy: Anatomy, region: int) -> str:
+def part_colour(anatomy: Anatomy, region: int) -> str:
+    """Colour of the part that a region (from 0) belongs to; both sides share it."""
     part = anatomy.parts.index(anatomy.regions[region].part)
     return PALE_COLOURS[part % len(PALE_COLOURS)]
 
@@ -183,7 +184,7 @@ def draw_legend(
     parts: dict[str, Any] = {}
     for value in shown[shown > 0]:
         region = anatomy.regions[int(value) - 1]
-        line = Line2D([], [], color=_part_colour(anatomy, int(value) - 1), linewidth=3)
+        line = Line2D([], [], color=part_colour(anatomy, int(value) - 1), linewidth=3)
         parts.setdefault(region.part_title, line)
     if parts:
         figure.legend(

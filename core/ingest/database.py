@@ -10,6 +10,7 @@ from typing import Any
 
 from crossdl.errors import InputError
 from crossdl.ingest.headers import Header
+from crossdl.ingest.verdicts import REASON, STEP, Verdict
 
 _FORMAT = 1
 _SCHEMA = """
@@ -20,6 +21,8 @@ CREATE INDEX IF NOT EXISTS by_series ON files(series, sop, size DESC, path);
 CREATE TABLE IF NOT EXISTS volumes(scan TEXT PRIMARY KEY, signature TEXT, facts TEXT);
 CREATE TABLE IF NOT EXISTS splits(patient TEXT PRIMARY KEY, split TEXT);
 CREATE TABLE IF NOT EXISTS exclusions(scan TEXT PRIMARY KEY, step TEXT, reason TEXT);
+CREATE TABLE IF NOT EXISTS verdicts(
+  scan TEXT PRIMARY KEY, verdict TEXT, note TEXT, regions TEXT);
 CREATE TABLE IF NOT EXISTS state(name TEXT PRIMARY KEY, data BLOB);
 """
 
@@ -150,6 +153,26 @@ class Database:
         """Adds later exclusions (scan, step, reason); the first one of a scan stays."""
         with self._transaction():
             self._db.executemany("INSERT OR IGNORE INTO exclusions VALUES(?,?,?)", list(rows))
+
+    def verdicts(self) -> list[Verdict]:
+        """The last verdict of every scan that a person looked at, by scan."""
+        query = "SELECT scan, verdict, note, regions FROM verdicts ORDER BY scan"
+        return [Verdict(*row) for row in self._db.execute(query)]
+
+    def judge(self, verdicts: Sequence[Verdict]) -> None:
+        """Stores verdicts, and excludes what they drop; what earlier ones dropped may come back.
+
+        Scans that another step excluded stay excluded.
+        """
+        scans = [(one.scan,) for one in verdicts]
+        dropped = [
+            (one.scan, STEP, one.note or REASON) for one in verdicts if one.verdict == "drop"
+        ]
+        rows = [(one.scan, one.verdict, one.note, one.regions) for one in verdicts]
+        with self._transaction():
+            self._db.executemany("INSERT OR REPLACE INTO verdicts VALUES(?,?,?,?)", rows)
+            self._db.executemany(f"DELETE FROM exclusions WHERE scan=? AND step='{STEP}'", scans)
+            self._db.executemany("INSERT OR IGNORE INTO exclusions VALUES(?,?,?)", dropped)
 
     def save(self, splits: Mapping[str, str], state: Mapping[str, bytes]) -> None:
         """Replaces the state, and adds splits, in one step."""

@@ -9,9 +9,12 @@ from pathlib import Path
 from crossdl.errors import InputError
 from crossdl.ingest.folder import opened
 from crossdl.ingest.publish import Published, State, publish
+from crossdl.ingest.verdicts import STEP
 
 _STEP = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_BUILT_IN = ("collected", "series", "reports", "pairing", "quality", "text", "choice", "volume")
+_BUILT_IN = (
+    "collected", "series", "reports", "pairing", "quality", "text", "choice", "volume", STEP,
+)  # fmt: skip
 
 
 def exclude_scans(cohort: Path, table: Path, step: str) -> Published:

@@ -82,7 +82,8 @@ class Published:
 def publish(folder: Path, database: Database) -> Published:
     """Writes all public files of a cohort; ``cohort.json`` disappears first and comes last.
 
-    Volumes that belong to no kept scan are removed.
+    Volumes of scans that later exclusions left out wait in ``private/``, from where they come
+    back if the scan does; those of no scan are removed.
 
     Args:
         folder: The cohort.
@@ -137,19 +138,26 @@ def publish(folder: Path, database: Database) -> Published:
     readme = files("crossdl") / "ingest" / "cohort_readme.md"
     write_text(folder / "README.md", readme.read_text(encoding="utf-8"))
     save_figure(flow_figure(flow.rows), folder / "flow.png")
-    _remove_others(folder, {row["scan"] for row in scans})
+    _sort_volumes(folder, {row["scan"] for row in scans}, {row["scan"] for row in state.scans})
     write_json(
         folder / "cohort.json", {"format": 1, **state.facts, "counts": counts, "tables": tables}
     )
     return Published(flow.rows, counts, flow.drops)
 
 
-def _remove_others(folder: Path, scans: set[str]) -> None:
-    """Removes volumes of scans that are not kept, and what a killed worker left half written."""
-    kept = {volume_path(scan) for scan in scans}
-    for path in (folder / "volumes").glob("*/*"):
-        if path.relative_to(folder).as_posix() not in kept:
-            path.unlink(missing_ok=True)
-    for place in (folder, folder / "private"):
+def _sort_volumes(folder: Path, kept: set[str], known: set[str]) -> None:
+    """Kept scans' volumes are public, excluded ones' private; also clears half-written files."""
+    public, private = {volume_path(s) for s in kept}, {volume_path(s) for s in known - kept}
+    for place, other, here, there in (
+        (folder, folder / "private", public, private),
+        (folder / "private", folder, private, public),
+    ):
+        for path in place.glob("volumes/*/*"):
+            name = path.relative_to(place).as_posix()
+            if name in there and not (place != folder and (other / name).is_file()):
+                (other / name).parent.mkdir(parents=True, exist_ok=True)
+                path.replace(other / name)
+            elif name not in here:
+                path.unlink(missing_ok=True)
         for path in place.glob(".*.tmp-*"):
             path.unlink(missing_ok=True)

@@ -116,6 +116,17 @@ def scan_name(path: Path) -> str:
     return path.name
 
 
+def nifti_files(folder: Path) -> list[Path]:
+    """The NIfTI files that lie in a folder, by name; none where it is no folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and path.name.lower().endswith(ENDINGS) and path.name[0] != "."
+    )
+
+
 def _read(path: Path) -> tuple[npt.NDArray[Any], Grid, list[str]]:
     """Voxels ``(D, H, W)``, their grid, and warnings.
 

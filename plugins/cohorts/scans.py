@@ -74,7 +74,7 @@ class Scans(CohortSource[ScansConfig]):
     @cached_property
     def _paths(self) -> Mapping[str, Path]:
         """File or folder of every scan."""
-        from crossdl.io.nifti import scan_name
+        from crossdl.io.nifti import nifti_files, scan_name
 
         folder = self.config.folder
         if not folder.exists():
@@ -85,16 +85,3 @@ class Scans(CohortSource[ScansConfig]):
         if count > 1:
             raise InputError(f"{folder}: {count} files are called {name!r}; rename or move one")
         return dict(zip(names, paths, strict=True))
-
-
-def nifti_files(folder: Path) -> list[Path]:
-    """The NIfTI files that lie in a folder, by name; none where it is no folder."""
-    from crossdl.io.nifti import ENDINGS
-
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file() and path.name.lower().endswith(ENDINGS) and path.name[0] != "."
-    )
