@@ -34,12 +34,13 @@ from pydantic import Field
 
 from crossdl.anatomy import Anatomy
 from crossdl.config import ComponentConfig
-from crossdl.errors import InputError
+from crossdl.errors import RegistrationError
 from crossdl.labels import LabelSet, Level
 from crossdl.types import (
     BoolArray,
     FloatArray,
     Prediction,
+    Quality,
     RegionMap,
     ScanRecord,
     SentenceLabels,
@@ -214,6 +215,21 @@ class AtlasSource(Component[ConfigT]):
         """
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """What became of one step of a segmenter on one scan.
+
+    Attributes:
+        step: What reports call the step.
+        quality: Of its regions, or None where it failed.
+        error: One sentence why it failed, or empty.
+    """
+
+    step: str
+    quality: Quality | None
+    error: str = ""
+
+
 class RegionSegmenter(Component[ConfigT]):
     """CT → coarse region map S, with a measure of its own success."""
 
@@ -230,13 +246,13 @@ class RegionSegmenter(Component[ConfigT]):
             of the registration to its final metric.
 
         Raises:
-            InputError: The volume is not finite, or constant.
+            InputError: The volume cannot be the anatomy's, see
+                :func:`crossdl.registration.input_checks.check_scan`.
             RegistrationError: The tool failed; the message has its reason.
         """
-        if not np.isfinite(volume.array).all():
-            raise InputError(f"{volume.name}: has voxels that are not finite; nothing to register")
-        if float(volume.array.min()) == float(volume.array.max()):
-            raise InputError(f"{volume.name}: is constant; nothing to register")
+        from crossdl.registration.input_checks import check_scan
+
+        check_scan(volume, self.anatomy)
         regions = self.register(volume)
         if not regions.grid.same_as(volume.grid):
             raise AssertionError(f"{type(self).__name__} returned labels on another grid")
@@ -248,7 +264,45 @@ class RegionSegmenter(Component[ConfigT]):
 
     @abstractmethod
     def register(self, volume: Volume) -> RegionMap:
-        """Does the work of :meth:`segment` on a volume that is known to be finite."""
+        """Does the work of :meth:`segment` on a volume that has passed its checks."""
+
+    @property
+    def steps(self) -> Sequence[RegionSegmenter[Any]]:
+        """What is tried one after the other, by default only the segmenter itself.
+
+        A cohort runs every step as a task of its own, so that a step on which the process dies
+        or hangs is one failed attempt, and the next step still has its turn.
+        """
+        return (self,)
+
+    @property
+    def title(self) -> str:
+        """What lists of attempts call it: the kind and the fields that are not the default."""
+        from crossdl.registry import value_label
+
+        return value_label(
+            {**self.config.model_dump(exclude_defaults=True), "kind": self.config.kind}
+        )
+
+    def pick(self, name: str, attempts: Sequence[Attempt]) -> tuple[int, Quality] | None:
+        """Decides by the attempts on a scan so far, which are those of the first steps.
+
+        Args:
+            name: What messages call the scan.
+            attempts: What became of the steps that were tried.
+
+        Returns:
+            Index of the attempt whose regions are the result, with the quality to give them; or
+            None if the next step should be tried.
+
+        Raises:
+            RegistrationError: No step has a usable result; the message has the reasons.
+        """
+        if not attempts:
+            return None
+        if attempts[0].quality is None:
+            raise RegistrationError(attempts[0].error)
+        return 0, attempts[0].quality
 
 
 class MILPooling(Component[ConfigT]):

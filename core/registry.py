@@ -90,7 +90,7 @@ class Study(_Model):
     def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         for index, value in enumerate(values):
             if any(type(value) is type(v) and value == v for v in values[:index]):
-                raise ValueError(f"item {index} ({_label(value)}) is there twice")
+                raise ValueError(f"item {index} ({value_label(value)}) is there twice")
         return values
 
 
@@ -155,7 +155,7 @@ class Registry:
         study = self.studies[name]
         for value, seed in itertools.product(study.values, study.seeds):
             yield (
-                f"{study.axis}={_label(value)}, seed {seed}",
+                f"{study.axis}={value_label(value)}, seed {seed}",
                 self.composition(study.base, {study.axis: value, "seed": seed}),
             )
 
@@ -183,11 +183,11 @@ def load_registry(path: Path | None = None) -> Registry:
         return read(shipped)
 
 
-def _label(value: Any) -> str:
-    """Short text for a value of a study: ``top_k(k=5)`` for a table."""
+def value_label(value: Any) -> str:
+    """Short text for a value of a study or a component: ``top_k(k=5)`` for a table."""
     if not isinstance(value, dict):
         return str(value)
-    fields = ", ".join(f"{key}={_label(v)}" for key, v in value.items() if key != "kind")
+    fields = ", ".join(f"{key}={value_label(v)}" for key, v in value.items() if key != "kind")
     kind = str(value.get("kind", ""))
     return f"{kind}({fields})" if fields else kind
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from crossdl.catalog import Catalog
 from crossdl.errors import InputError
-from crossdl.segmentation import CohortRegions, read_regions, segment_cohort, write_regions
+from crossdl.region_files import read_regions, write_regions
+from crossdl.segmentation import CohortRegions, segment_cohort
 from crossdl.types import Grid, Quality, RegionMap, ScanRecord
 
 PLUGINS = Path(__file__).parent / "worker_fakes" / "plugins"
@@ -21,14 +23,20 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(
-    names: list[str], log: Path, *, workers: int = 1, timeout_s: float = 60.0
+    names: list[str],
+    log: Path,
+    *,
+    workers: int = 1,
+    timeout_s: float = 60.0,
+    segmenter: dict[str, Any] | None = None,
 ) -> tuple[CohortRegions, list[str]]:
     catalog = Catalog([PLUGINS])
     done: list[str] = []
+    segmenter = segmenter or {"kind": "moody", "log": str(log)}
     outcome = segment_cohort(
         [ScanRecord(name, name, "train") for name in names],
         cohort=catalog.parse("cohort", {"kind": "moods", "names": names}),
-        segmenter=catalog.parse("segmenter", {"kind": "moody", "log": str(log)}),
+        segmenter=catalog.parse("segmenter", segmenter),
         anatomy="head_ct",
         catalog=catalog,
         workers=workers,
@@ -47,17 +55,18 @@ def calls(log: Path) -> list[str]:
 
 
 def test_a_bad_scan_costs_only_itself(tmp_path: Path) -> None:
-    names = ["a", "dies", "b", "fails", "buggy", "lost", "c"]
+    names = ["a", "dies", "b", "fails", "buggy", "killed", "lost", "c"]
     outcome, done = run(names, tmp_path / "log")
     assert set(outcome.regions) == {"a", "b", "c"}
-    assert set(outcome.failures) == {"dies", "fails", "buggy", "lost"}
+    assert set(outcome.failures) == {"dies", "fails", "buggy", "killed", "lost"}
+    assert outcome.failures["killed"] == "the worker process died (exit code -9)"
     assert "died" in outcome.failures["dies"] and "7" in outcome.failures["dies"]
     assert outcome.failures["fails"] == "fails: the tool found no transform"
     assert outcome.failures["buggy"] == "ZeroDivisionError: a bug"
     assert outcome.failures["lost"] == "lost.nii.gz: does not exist"
     assert sorted(done) == sorted(set(names) - {"lost"})
     regions = outcome.regions["b"]()
-    assert regions.grid.same_as(Grid((2, 3, 4), np.diag([2.0, 3.0, 5.0, 1.0])))
+    assert regions.grid.same_as(Grid((2, 3, 4), np.diag([20.0, 30.0, 50.0, 1.0])))
     assert int(regions.labels.sum()) == 12
     assert regions.quality == Quality({"final_metric": {"all": -1.0}}, ("look",))
 
@@ -82,6 +91,58 @@ def test_finished_scans_are_not_redone(tmp_path: Path) -> None:
 def test_nothing_to_do_starts_no_worker(tmp_path: Path) -> None:
     outcome, done = run([], tmp_path / "log")
     assert (dict(outcome.regions), dict(outcome.failures), done) == ({}, {}, [])
+
+
+def chain(log: Path, *last: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """A segmenter with moods, then others."""
+    first = {"kind": "moody", "log": str(log), "flags": []}
+    others = [{"kind": "moody", "log": f"{log}2", "calm": True, "least": 5.0, **f} for f in last]
+    return {"kind": "chain", "steps": [first, *others], **fields}
+
+
+def test_a_step_that_dies_or_hangs_costs_only_the_step(tmp_path: Path) -> None:
+    names = ["a", "killed", "hangs", "fails", "buggy"]
+    segmenter = chain(tmp_path / "log", {"score": 0.45})
+    outcome, done = run(names, tmp_path / "log", timeout_s=8.0, segmenter=segmenter)
+    assert dict(outcome.failures) == {}
+    assert sorted(done) == sorted(names)
+    reasons = {
+        "killed": "the worker process died (exit code -9)",
+        "hangs": "took longer than 8 s and was stopped",
+        "fails": "fails: the tool found no transform",
+        "buggy": "ZeroDivisionError: a bug",
+    }
+    for name in names:
+        regions = outcome.regions[name]()
+        attempts = regions.quality.values["attempts"]
+        if name == "a":
+            assert int(regions.labels.sum()) == 12 and regions.quality.flags == ()
+            assert [a["error"] for a in attempts] == [""]
+            continue
+        assert int(regions.labels.sum()) == 18 and regions.quality.flags == ("look",)
+        assert [a["error"] for a in attempts] == [reasons[name], ""]
+        assert attempts[1]["flags"] == ["look"] and attempts[1]["score"] == 0.45
+        assert regions.quality.values["step"] == attempts[1]["step"]
+    log = tmp_path / "log2"
+    again, done = run(["a", "killed"], tmp_path / "log", segmenter=segmenter)
+    assert (set(again.regions), done, len(calls(log))) == ({"a", "killed"}, [], 4)
+
+
+def test_a_scan_without_a_usable_step_is_excluded(tmp_path: Path) -> None:
+    segmenter = chain(tmp_path / "log", {"score": 0.2}, {"score": 0.1, "flags": ["odd", "tiny"]})
+    outcome, _ = run(["a", "killed"], tmp_path / "log", segmenter=segmenter)
+    assert set(outcome.regions) == {"a"}
+    reason = outcome.failures["killed"]
+    assert reason.startswith("killed: excluded, ")
+    assert "exit code -9" in reason and "0.20, look" in reason and "0.10, odd, tiny" in reason
+
+
+def test_steps_share_the_cache_with_the_same_segmenter_alone(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    run(["a", "b"], log, segmenter={"kind": "moody", "log": str(log), "flags": []})
+    outcome, _ = run(["a", "b"], log, segmenter=chain(log, {}))
+    assert calls(log) == ["a", "b"]
+    assert outcome.regions["a"]().quality.values["attempts"][0]["error"] == ""
 
 
 def test_regions_survive_the_disk(tmp_path: Path) -> None:

@@ -18,15 +18,16 @@ class MoodsConfig(ComponentConfig):
 
 
 class Moods(CohortSource[MoodsConfig]):
-    """A gradient per name; the name "lost" has no file behind it."""
+    """A gradient and some air per name; the name "lost" has no file behind it."""
 
     def records(self) -> list[ScanRecord]:
         return [ScanRecord(name, name, "train") for name in self.config.names]
 
     def volume(self, record: ScanRecord) -> Volume:
-        affine = np.diag([2.0, 3.0, 5.0, 1.0])
+        affine = np.diag([20.0, 30.0, 50.0, 1.0])
         grid = Grid((2, 3, 4), affine)
         array = np.arange(24, dtype=np.float32).reshape(grid.shape)
+        array[0, 0, 0] = -1000.0
         return Volume(array, grid, record.scan_id)
 
     def fingerprint(self, record: ScanRecord) -> str:
