@@ -14,6 +14,7 @@ from crossdl.cli.discretizer import discretizer
 from crossdl.cli.evaluate import evaluate
 from crossdl.cli.list import list_kinds
 from crossdl.cli.predict import predict
+from crossdl.cli.qc import qc
 from crossdl.cli.run import run
 from crossdl.cli.schema import schema
 from crossdl.cli.segment import segment
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(discretize)
 app.command()(segment)
+app.command()(qc)
 app.command()(predict)
 app.command()(evaluate)
 app.command("list")(list_kinds)

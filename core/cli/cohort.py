@@ -5,7 +5,6 @@ from __future__ import annotations
 import typer
 
 from crossdl.cli.cohort_build import build, exclude, rules
-from crossdl.cli.cohort_quality import quality
 from crossdl.cli.cohort_show import descriptions, show
 
 cohort = typer.Typer(
@@ -15,5 +14,4 @@ cohort.command()(build)
 cohort.command()(show)
 cohort.command()(rules)
 cohort.command()(descriptions)
-cohort.command()(quality)
 cohort.command()(exclude)

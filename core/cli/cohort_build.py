@@ -36,11 +36,11 @@ def build(
     from crossdl.ingest.build import build_cohort
 
     done = build_cohort(dicom, reports, rules, out, salt=salt, workers=workers, timeout_s=timeout)
-    _show_flow(done)
+    show_flow(done)
     _show_failures(done)
     if not done.counts["scans"]:
         typer.echo(_remedy(done, out))
-    _show_counts(done, out)
+    show_counts(done, out)
 
 
 def rules() -> None:
@@ -59,11 +59,12 @@ def exclude(
     from crossdl.ingest.exclude import exclude_scans
 
     done = exclude_scans(cohort, table, step)
-    _show_flow(done)
-    _show_counts(done, cohort)
+    show_flow(done)
+    show_counts(done, cohort)
 
 
-def _show_flow(done: Published) -> None:
+def show_flow(done: Published) -> None:
+    """Prints what was dropped at each step."""
     from rich.table import Table
 
     from crossdl.cli.list import table_console
@@ -90,7 +91,8 @@ def _show_failures(done: Published) -> None:
         typer.echo(f"and {len(failed) - _SHOWN} more, in dropped.parquet")
 
 
-def _show_counts(done: Published, out: Path) -> None:
+def show_counts(done: Published, out: Path) -> None:
+    """Prints what the cohort consists of."""
     counts = done.counts
     typer.echo(
         f"{counts['scans']} scans of {counts['patients']} patients with {counts['reports']} "

@@ -22,3 +22,17 @@ DiscretizerName = Annotated[
     str,
     typer.Option("--discretizer", help="Folder of a trained discretizer, or a composition."),
 ]
+CohortPath = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[PATH]",
+        help="A built cohort, a folder of NIfTI scans, or one scan (NIfTI file or DICOM series); "
+        "default: the composition's cohort.",
+    ),
+]
+CompositionChanges = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a field: segmenter.preset=fast (repeatable)."),
+]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; default: one per core.")]
+TimeLimit = Annotated[float, typer.Option(min=1, help="Seconds after which a scan is given up.")]

@@ -1,58 +1,151 @@
-"""``crossdl segment``: the regions of one scan, on its own grid."""
+"""``crossdl segment``: the regions of scans, each on its own grid."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crossdl.cli.options import AllowMissingSlices, RegistryFile, ScanPath
+from crossdl.cli.options import (
+    AllowMissingSlices,
+    CohortPath,
+    CompositionChanges,
+    RegistryFile,
+    TimeLimit,
+    Workers,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from crossdl.anatomy import Anatomy
+    from crossdl.catalog import Catalog
+    from crossdl.qc.cohorts import Target
+    from crossdl.registry import Composition
+    from crossdl.segmentation import CohortRegions
     from crossdl.types import RegionMap, Volume
+
+_ENDINGS = (".nii", ".nii.gz")
 
 
 def segment(
-    path: ScanPath,
-    out: Annotated[Path, typer.Option("--out", help="Label file to write, .nii or .nii.gz.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="For one scan the label file, .nii or .nii.gz; else a folder."),
+    ],
+    path: CohortPath = None,
     composition: Annotated[
         str, typer.Option(help="Composition whose segmenter and anatomy are used.")
     ] = "crossdl",
     registry: RegistryFile = None,
+    change: CompositionChanges = None,
     ct: Annotated[
-        Path | None, typer.Option("--ct", help="Also write the CT that the labels overlay.")
+        Path | None,
+        typer.Option("--ct", help="Of one scan: also write the CT that the labels overlay."),
     ] = None,
     allow_missing_slices: AllowMissingSlices = False,
+    workers: Workers = None,
+    timeout: TimeLimit = 900.0,
 ) -> None:
-    """Segment the regions of one scan; quality.json is written beside the labels.
+    """Segment the regions of a scan, of a folder of scans, or of a cohort.
 
-    Not for clinical use.
+    One scan gives a label file with quality.json beside it. More give a folder with regions/,
+    quality.csv and failed.csv; a scan that fails costs only itself, and the same command goes on
+    where it stopped. Not for clinical use.
     """
-    from rich.console import Console
-
     from crossdl.anatomy import load_anatomy
-    from crossdl.io.volumes import read_volume
+    from crossdl.cli.run import parse_changes
+    from crossdl.errors import ConfigError
+    from crossdl.qc.cohorts import is_one_scan
     from crossdl.registry import load_registry
 
-    for target in (out, ct):
+    single = path is not None and is_one_scan(path)
+    for target in (out if single else None, ct):
         if target is not None:
             _check_name(target)
+    if not single and ct is not None:
+        raise ConfigError("--ct: is for one scan; leave it out for a folder of scans or a cohort")
+    if not single and (out.is_file() or out.name.endswith(_ENDINGS)):
+        raise ConfigError(f"--out {out}: several scans need a folder; give its name")
     book = load_registry(registry)
-    chosen = book.composition(composition)
-    anatomy = load_anatomy(chosen.anatomy)
-    console = Console(stderr=True)
+    chosen = book.composition(composition, parse_changes(change or []))
+    job = Job(composition, chosen, book.catalog, load_anatomy(chosen.anatomy), workers, timeout)
+    if single and path is not None:
+        _one(path, out, ct, job, allow_missing_slices)
+    else:
+        from crossdl.cli.segment_cohort import segment_many
+
+        segment_many(path, out, job)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked for, whichever the scans are.
+
+    Attributes:
+        name: Of the composition.
+        composition: Names segmenter, anatomy and perhaps the cohort.
+        catalog: Where kinds come from.
+        anatomy: Of the composition.
+        workers: Processes, None for one per core.
+        timeout: Seconds for a scan.
+    """
+
+    name: str
+    composition: Composition
+    catalog: Catalog
+    anatomy: Anatomy
+    workers: int | None
+    timeout: float
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What reports say of it; JSON-able."""
+        segmenter = self.composition.segmenter.model_dump(mode="json")
+        return {"composition": self.name, "segmenter": segmenter}
+
+    def run(
+        self, target: Target, on_done: Callable[[str, Path | None], None] | None = None
+    ) -> CohortRegions:
+        """Segments scans in worker processes; see :func:`crossdl.segmentation.segment_cohort`."""
+        from crossdl.segmentation import segment_cohort
+
+        return segment_cohort(
+            target.records,
+            cohort=target.config,
+            segmenter=self.composition.segmenter,
+            anatomy=self.composition.anatomy,
+            catalog=self.catalog,
+            workers=self.workers,
+            timeout_s=self.timeout,
+            on_done=on_done,
+        )
+
+
+def _one(path: Path, out: Path, ct: Path | None, job: Job, allow_missing_slices: bool) -> None:
+    """One scan, in a process of its own: a crash of the tool ends in a sentence."""
+    from rich.console import Console
+
+    from crossdl.errors import RegistrationError
+    from crossdl.io.volumes import read_volume
+    from crossdl.qc.cohorts import find_cohort
+    from crossdl.region_files import read_regions
+
+    console, anatomy = Console(stderr=True), job.anatomy
     with console.status("reading the scan"):
         volume = read_volume(path, anatomy.modality, allow_missing_slices=allow_missing_slices)
-    segmenter = book.catalog.create("segmenter", chosen.segmenter, anatomy)
-    with console.status(f"segmenting with {chosen.segmenter.kind} (seconds to a minute)"):
-        regions = segmenter.segment(volume)
-    settings = {"composition": composition, "segmenter": chosen.segmenter.model_dump(mode="json")}
-    report = write_segmentation(out, volume, regions, anatomy, settings, ct)
+    target = find_cohort(
+        path, job.composition, anatomy, job.catalog, allow_missing_slices=allow_missing_slices
+    )
+    found = job.run(target)
+    for reason in found.failures.values():
+        raise RegistrationError(reason if volume.name in reason else f"{path}: {reason}")
+    (folder,) = found.folders.values()
+    regions = read_regions(folder)
+    report = write_segmentation(out, volume, regions, anatomy, job.settings, ct)
     Console().print(volumes_table(regions, anatomy))
     for flag in regions.quality.flags:
         console.print(f"note: {flag}", highlight=False, soft_wrap=True)
@@ -129,5 +222,5 @@ def volumes_table(regions: RegionMap, anatomy: Anatomy) -> Table:
 def _check_name(target: Path) -> None:
     from crossdl.errors import InputError
 
-    if not target.name.endswith((".nii", ".nii.gz")):
+    if not target.name.endswith(_ENDINGS):
         raise InputError(f"{target}: the file name must end in .nii or .nii.gz")

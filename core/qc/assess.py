@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossdl.files import replacing
-from crossdl.segmentation import CohortRegions, read_quality
+from crossdl.region_files import read_quality
+from crossdl.segmentation import CohortRegions
 
 if TYPE_CHECKING:
-    from crossdl.qc.verdicts import Verdict
+    from crossdl.ingest.verdicts import Verdict
+    from crossdl.segmentation import CohortRegions
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,136 @@
+"""The gallery: one offline page on which a person keeps or drops scans, the worst first."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crossdl import cache as stages
+from crossdl.anatomy import Anatomy
+from crossdl.display import part_colour
+from crossdl.errors import CrossDLError
+from crossdl.files import write_text
+from crossdl.interfaces import CohortSource
+from crossdl.pages import render_page
+from crossdl.qc.assess import Assessed
+from crossdl.qc.pictures import picture
+from crossdl.qc.verdicts import LONGEST_NOTE
+from crossdl.region_files import read_regions
+from crossdl.types import ScanRecord
+
+_CODE = 1
+"""Raised whenever pictures of the same regions look different."""
+
+
+def picture_of(
+    one: Assessed, record: ScanRecord, source: CohortSource[Any], anatomy: Anatomy
+) -> bytes | None:
+    """The picture of a scan, from the cache if it was drawn before; None if it is unreadable.
+
+    Args:
+        one: Without regions it is drawn all the same.
+        record: The scan in its cohort.
+        source: The cohort.
+        anatomy: Window and colours.
+    """
+
+    def make(folder: Path) -> None:
+        regions = None if one.folder is None else read_regions(one.folder)
+        (folder / "picture.webp").write_bytes(picture(source.volume(record), regions, anatomy))
+
+    limits = (anatomy.window.low, anatomy.window.high, anatomy.tissue_threshold)
+    look = [*limits, *(region.part for region in anatomy.regions)]
+    try:
+        scan = one.regions or source.fingerprint(record)
+        folder = stages.stored("pictures", {"scan": scan, "look": look, "code": _CODE}, make)
+        return (folder / "picture.webp").read_bytes()
+    except CrossDLError:
+        return None
+
+
+def write_gallery(
+    path: Path,
+    scans: Sequence[Assessed],
+    pictures: Iterable[bytes | None],
+    anatomy: Anatomy,
+    *,
+    name: str,
+    key: str,
+) -> None:
+    """Writes the page.
+
+    Args:
+        path: .html; it needs no other file and no network.
+        scans: In the order of the page.
+        pictures: Of each scan, WebP.
+        anatomy: Names and colours of regions.
+        name: Of the cohort.
+        key: What the browser keeps verdicts under: the same for the same cohort and segmenter.
+    """
+    colours = {r.part_title: part_colour(anatomy, k) for k, r in enumerate(anatomy.regions)}
+    write_text(
+        path,
+        render_page(
+            "gallery.html.j2",
+            name=name,
+            cards=[_card(one, shown, anatomy) for one, shown in zip(scans, pictures, strict=True)],
+            parts=colours,
+            window=f"{anatomy.window.level:g}/{anatomy.window.width:g}",
+            key=f"crossdl-qc-{hashlib.sha256(key.encode()).hexdigest()[:16]}",
+            longest=LONGEST_NOTE,
+        ),
+    )
+
+
+def _card(one: Assessed, shown: bytes | None, anatomy: Anatomy) -> dict[str, Any]:
+    """What the page shows of a scan."""
+    picture = None
+    if shown is not None:
+        picture = "data:image/webp;base64," + base64.b64encode(shown).decode("ascii")
+    return {
+        "scan": one.scan,
+        "score": "" if one.score is None else f"{one.score:.2f}",
+        "doubts": [one.failure] if one.failure else list(one.flags),
+        "failed": bool(one.failure),
+        "flagged": bool(one.failure or one.flags),
+        "attempts": _attempts(one.values.get("attempts")),
+        "picture": picture,
+        "volumes": _volumes(one.values.get("region_volumes_ml"), anatomy),
+        "regions": one.regions,
+        "verdict": one.verdict,
+        "note": one.note,
+    }
+
+
+def _attempts(given: Any) -> list[str]:
+    """What was tried, one line each; segmenters say it as text or as named values."""
+    lines = []
+    for item in given if isinstance(given, list | tuple) else ():
+        if isinstance(item, Mapping):
+            lines.append(", ".join(f"{k}: {_short(v)}" for k, v in item.items()))
+        else:
+            lines.append(_short(item))
+    return lines
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, list | tuple):
+        return "; ".join(map(_short, value)) or "none"
+    return str(value)
+
+
+def _volumes(given: Any, anatomy: Anatomy) -> list[tuple[str, str]]:
+    """Title and ml of each part; both sides of a pair in one line, right first as in the image."""
+    if not isinstance(given, Mapping):
+        return []
+    lines: dict[str, list[str]] = {}
+    for region in sorted(anatomy.regions, key=lambda r: r.side == "left"):
+        if region.name in given:
+            side = f"{region.side[0].upper()} " if region.side else ""
+            lines.setdefault(region.part_title, []).append(f"{side}{given[region.name]:.0f}")
+    return [(title, ", ".join(values)) for title, values in lines.items()]
