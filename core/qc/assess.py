@@ -86,12 +86,13 @@ def _badness(one: Assessed) -> tuple[bool, bool, float, str]:
 def write_quality(path: Path, scans: Sequence[Assessed]) -> None:
     """Writes a row per scan, by name.
 
-    Columns: ``scan``, one per number of the quality (those in groups as ``group.name``),
-    ``flags``, ``failure`` and ``verdict``.
+    Columns: ``scan``, ``score`` if there is one, then one per number of the quality (those in
+    groups as ``group.name``), ``flags``, ``failure`` and ``verdict``.
     """
     rows: list[dict[str, Any]] = [
         {
             "scan": one.scan,
+            **({} if one.score is None else {"score": one.score}),
             **dict(_numbers(one.values)),
             "flags": "; ".join(one.flags),
             "failure": one.failure,

@@ -21,7 +21,7 @@ from crossdl.qc.verdicts import LONGEST_NOTE
 from crossdl.region_files import read_regions
 from crossdl.types import ScanRecord
 
-_CODE = 1
+_CODE = 2
 """Raised whenever pictures of the same regions look different."""
 
 

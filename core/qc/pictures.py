@@ -41,13 +41,13 @@ class View:
         ct: ``(rows, columns)`` HU, radiological convention.
         labels: Of the same shape; 0 is none.
         mm: Height and width of a pixel.
-        marks: Letters at the left and right edge.
+        mark: Letter at the left edge: the patient's right, or anterior.
     """
 
     ct: FloatArray
     labels: LabelArray
     mm: tuple[float, float]
-    marks: tuple[str, str]
+    mark: str
 
 
 def views(volume: Volume, regions: RegionMap | None, anatomy: Anatomy) -> list[View]:
@@ -67,14 +67,14 @@ def views(volume: Volume, regions: RegionMap | None, anatomy: Anatomy) -> list[V
     spans = [_span(labels, axis) or (0, n - 1) for axis, n in enumerate(ct.shape)]
     (low, high), (front, back), (right, left) = spans
     made = [
-        View(ct[d], labels[d], (h_mm, w_mm), ("R", "L"))
+        View(ct[d], labels[d], (h_mm, w_mm), "R")
         for d in (round(low + part * (high - low)) for part in HEIGHTS)
     ]
     h = (front + back) // 2
     w = min(max(round((right + left) / 2 - _BESIDE_MM / w_mm), 0), ct.shape[2] - 1)
     upward = slice(None, None, -1)
-    made.append(View(ct[upward, h], labels[upward, h], (d_mm, w_mm), ("R", "L")))
-    made.append(View(ct[upward, :, w], labels[upward, :, w], (d_mm, h_mm), ("A", "P")))
+    made.append(View(ct[upward, h], labels[upward, h], (d_mm, w_mm), "R"))
+    made.append(View(ct[upward, :, w], labels[upward, :, w], (d_mm, h_mm), "A"))
     return made
 
 
@@ -109,9 +109,7 @@ def draw(view: View, anatomy: Anatomy, cell: tuple[int, int] = CELL) -> Picture:
     picture[edge] = _colours(anatomy)[labels[edge]]
     drawn = Image.new("RGB", (cell[1], cell[0]))
     drawn.paste(Image.fromarray(picture), ((cell[1] - width) // 2, (cell[0] - height) // 2))
-    pen = ImageDraw.Draw(drawn)
-    for mark, x in zip(view.marks, (2, cell[1] - 9), strict=True):
-        pen.text((x, cell[0] // 2 - 6), mark, fill=(255, 255, 255))
+    ImageDraw.Draw(drawn).text((3, cell[0] // 2 - 6), view.mark, fill=(255, 255, 255))
     return np.asarray(drawn)
 
 

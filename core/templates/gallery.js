@@ -28,9 +28,10 @@ function count() {
   const dropped = shown.filter((c) => verdicts.get(c.dataset.scan)?.verdict === "drop").length;
   const sorted = [...seconds].sort((a, b) => a - b);
   const each = sorted.length ? sorted[Math.floor(sorted.length / 2)] : 2;
-  const left = Math.ceil(((shown.length - done) * each) / 60);
+  const rest = (shown.length - done) * each;
+  const left = rest < 90 ? `${Math.ceil(rest)} s` : `${Math.ceil(rest / 60)} min`;
   byId("count").textContent = `${done} of ${shown.length} decided, ${dropped} dropped` +
-    (done < shown.length ? `, about ${left} min left` : "");
+    (done < shown.length ? `, about ${left} left` : "");
   byId("bar").max = Math.max(1, shown.length);
   byId("bar").value = done;
   byId("save").classList.toggle("unsaved", unsaved);
