@@ -131,7 +131,7 @@ def coverage(prepared: Prepared, grid: Grid) -> float:
     world = grid_of(prepared.labels).index_to_world(index)
     there = grid.world_to_index(world)
     seen = (there >= -0.5).all(axis=1) & (there <= np.array(grid.shape) - 0.5).all(axis=1)
-    return float(seen.mean()) if len(seen) else 0.0
+    return float(seen.mean()) if len(index) else 0.0
 
 
 def reaches_border(labels: LabelArray) -> bool:

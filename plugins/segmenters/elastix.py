@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _CODE = 1
 """Raised whenever this file gives other labels for the same config; part of cache keys."""
 
-_WORKING_SHAPES = {"fast": (40, 80, 80), "paper": (48, 96, 96)}
+_WORKING_SHAPES = {"fast": (40, 80, 80), "paper": (48, 96, 96), "affine": (48, 96, 96)}
 _NAMES = {"AffineTransform": "affine", "BSplineTransform": "bspline"}
 
 
@@ -33,8 +33,10 @@ class ElastixConfig(RegistrationConfig):
     """Options of the elastix segmenter."""
 
     kind: Literal["elastix"] = "elastix"
-    preset: Literal["fast", "paper"] = Field(
-        "paper", description="shipped parameter maps: fast for many scans, paper for accuracy"
+    preset: Literal["fast", "paper", "affine"] = Field(
+        "paper",
+        description="shipped parameter maps: fast for many scans, paper for accuracy, affine "
+        "without any bending",
     )
     parameter_files: tuple[Path, ...] | None = Field(
         None, min_length=1, description="elastix parameter files used instead of the preset's"
@@ -79,8 +81,8 @@ class Elastix(RegistrationSegmenter[ElastixConfig]):
         """File name and text of every parameter map."""
         if self.config.parameter_files is None:
             folder = files("crossdl.plugins.segmenters") / "elastix_maps" / self.config.preset
-            names = ("affine.txt", "bspline.txt")
-            return tuple((name, (folder / name).read_text(encoding="utf-8")) for name in names)
+            shipped = sorted(folder.iterdir(), key=lambda f: f.name)
+            return tuple((f.name, f.read_text(encoding="utf-8")) for f in shipped)
         for path in self.config.parameter_files:
             if not path.is_file():
                 raise ConfigError(f"{path}: no such elastix parameter file; see parameter_files")
