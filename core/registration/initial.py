@@ -1,7 +1,8 @@
 """First alignment of the template with a head in any position, field of view and size.
 
-Deterministic: a grid of tilts and heights, then robust least squares on nine parameters. The
-windowed HU of template and patient are directly comparable, so squared differences serve.
+Deterministic: a grid of pitches and heights of the two upright heads, then robust least squares on
+nine parameters. The windowed HU of template and patient are directly comparable, so squared
+differences serve.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ INITIAL_BLUR_MM = 4.0
 """Gaussian blur (standard deviation) of patient and template in the first alignment."""
 
 _SPACING_MM = 8.0
-_TILTS = np.deg2rad([-24.0, -12.0, 0.0, 12.0, 24.0])
+_PITCHES = np.deg2rad([-24.0, -12.0, 0.0, 12.0, 24.0])
 _HEIGHTS_MM = (-40.0, -20.0, 0.0, 20.0, 40.0)
+_FITS = 2
+_BELOW_TOP_MM = 80.0
+"""The point that turns and scales leave in place is so far below the top of the head."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,39 +55,51 @@ class Pose:
         return Grid(grid.shape, self.matrix @ grid.affine)
 
 
-def align(fixed: Any, fixed_head: Any, moving: Any, moving_head: Any, pad: float) -> Pose:
+def align(
+    fixed: Any,
+    fixed_head: Any,
+    moving: Any,
+    moving_head: Any,
+    pad: float,
+    fixed_upright: Float64Array,
+    moving_upright: Float64Array,
+) -> Pose:
     """Finds the pose that makes the template most like the patient.
 
     Args:
         fixed: Windowed and blurred patient, SimpleITK float image, axes along S, P, L; below
             ``pad`` outside the scan's field of view.
         fixed_head: Mask of the patient's head, same axes.
-        moving: Windowed template, float, axes along S, P, L.
+        moving: Windowed template, blurred alike, float, axes along S, P, L.
         moving_head: Mask of the template's head, same axes.
         pad: Lower end of the window, HU.
+        fixed_upright: ``(4, 4)``: LPS mm → those of a head with its mid-plane at L = 0, to start
+            from; the patient's pitch need not be known.
+        moving_upright: The same of the template.
     """
     import SimpleITK as sitk
     from scipy.ndimage import map_coordinates
     from scipy.optimize import least_squares
+    from scipy.spatial.transform import Rotation
 
-    smooth = sitk.SmoothingRecursiveGaussian(moving, INITIAL_BLUR_MM)
-    template_grid = isotropic_grid(grid_of(moving), INITIAL_BLUR_MM)
-    template = sitk.GetArrayFromImage(resample(smooth, template_grid, pad))
+    template = sitk.GetArrayFromImage(moving)
+    to_index = np.linalg.inv(grid_of(moving).affine)
     span = float(template.max()) - pad
     points, target = _samples(fixed, fixed_head, pad)
+    homogeneous = np.vstack([points.T, np.ones(len(points))])
 
-    low_m, high_m = _extent(moving_head)
-    low_f, high_f = _extent(fixed_head)
-    pivot = np.array([(low_m[0] + high_m[0]) / 2, (low_m[1] + high_m[1]) / 2, high_m[2] - 80.0])
+    fixed_back, moving_back = np.linalg.inv(fixed_upright), np.linalg.inv(moving_upright)
+    low_f, high_f = _extent(fixed_head, fixed_upright)
+    low_m, high_m = _extent(moving_head, moving_upright)
     across = np.log((high_f - low_f)[:2] / (high_m - low_m)[:2]).clip(-0.4, 0.3)
     scales = np.array([across[0], across[1], across.mean()])
-    top = np.array([(low_f[0] + high_f[0]) / 2, (low_f[1] + high_f[1]) / 2, high_f[2]])
-    shift = top - (pivot + np.array([0.0, 0.0, 80.0 * np.exp(scales[2])]))
+    below = _BELOW_TOP_MM * np.array([1.0, np.exp(scales[2])])
+    pivot = (moving_back @ [0.0, (low_m[1] + high_m[1]) / 2, high_m[2] - below[0], 1.0])[:3]
+    place = (fixed_back @ [0.0, (low_f[1] + high_f[1]) / 2, high_f[2] - below[1], 1.0])[:3]
+    shift = place - pivot
 
     def residual(values: Float64Array) -> Float64Array:
-        inverse = np.linalg.inv(Pose(values, pivot).matrix)
-        there = points @ inverse[:3, :3].T + inverse[:3, 3]
-        index = template_grid.world_to_index(there).T
+        index = (to_index @ np.linalg.inv(Pose(values, pivot).matrix) @ homogeneous)[2::-1]
         sampled = map_coordinates(template, index, order=1, mode="nearest")
         return np.asarray((sampled - target) / span, dtype=np.float64)
 
@@ -93,24 +109,31 @@ def align(fixed: Any, fixed_head: Any, moving: Any, moving_head: Any, pad: float
             [(residual(values + step) - here) / step.sum() for step in np.diag(steps)], 1
         )
 
-    starts = [
-        np.array([shift[0], shift[1], shift[2] + height, tilt, 0.0, 0.0, *scales])
-        for tilt in _TILTS
-        for height in _HEIGHTS_MM
+    turns = [
+        fixed_back[:3, :3] @ Rotation.from_euler("x", pitch).as_matrix() @ moving_upright[:3, :3]
+        for pitch in _PITCHES
     ]
-    starts.sort(key=lambda values: float(np.abs(residual(values)).mean()))
     steps = np.array([1.0] * 3 + [0.01] * 6)
     bounds = (
-        np.concatenate([shift - 120.0, [-0.9] * 3, [-0.6] * 3]),
-        np.concatenate([shift + 120.0, [0.9] * 3, [0.5] * 3]),
+        np.concatenate([shift - 120.0, [-1.2] * 3, [-0.6] * 3]),
+        np.concatenate([shift + 120.0, [1.2] * 3, [0.5] * 3]),
     )
+    starts = [
+        np.array(
+            [*(shift + height * fixed_back[:3, 2]), *Rotation.from_matrix(turn).as_euler("xyz"),
+             *scales]
+        ).clip(*bounds)
+        for turn in turns
+        for height in _HEIGHTS_MM
+    ]  # fmt: skip
+    starts.sort(key=lambda values: float(np.abs(residual(values)).mean()))
     fits = [
         least_squares(
             residual, start, jac=jacobian, x_scale=10 * steps, bounds=bounds, loss="soft_l1",
             f_scale=0.2, max_nfev=25,
             tr_solver="lsmr", xtol=1e-4, ftol=1e-4,
         )
-        for start in starts[:3]
+        for start in starts[:_FITS]
     ]  # fmt: skip
     best = min(fits, key=lambda fit: float(fit.cost))
     return Pose(np.asarray(best.x, dtype=np.float64), pivot)
@@ -129,14 +152,10 @@ def _samples(fixed: Any, head: Any, pad: float) -> tuple[Float64Array, Float64Ar
     return grid.index_to_world(index), values[tuple(index.T)].astype(np.float64)
 
 
-def _extent(mask: Any) -> tuple[Float64Array, Float64Array]:
-    """Lowest and highest corner of a mask with axes along S, P, L, in LPS mm."""
+def _extent(mask: Any, matrix: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Lowest and highest corner of a mask, LPS mm, after a move by a ``(4, 4)`` matrix."""
     import SimpleITK as sitk
 
-    inside = sitk.GetArrayFromImage(mask) > 0
-    sides = [np.flatnonzero(inside.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
-    grid = grid_of(mask)
-    return (
-        grid.index_to_world([side[0] for side in sides]),
-        grid.index_to_world([side[-1] for side in sides]),
-    )
+    world = grid_of(mask).index_to_world(np.argwhere(sitk.GetArrayFromImage(mask) > 0))
+    moved = world @ matrix[:3, :3].T + matrix[:3, 3]
+    return moved.min(axis=0), moved.max(axis=0)

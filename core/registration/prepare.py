@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from crossdl.registration.images import (
     to_image,
 )
 from crossdl.registration.initial import INITIAL_BLUR_MM, Pose, align
-from crossdl.types import Grid, Volume
+from crossdl.registration.symmetry import Method, Symmetry, symmetrise
+from crossdl.types import Float64Array, Grid, Volume
 
 _MARGIN_MM = 10.0
 
@@ -35,6 +36,7 @@ class Prepared:
         moving_head: uint8 mask of the template's head, moved alike.
         labels: uint8 regions of the atlas, moved alike.
         pose: The first alignment.
+        symmetry: Pose of the patient's head found by its symmetry, or None.
     """
 
     fixed: Any
@@ -44,6 +46,7 @@ class Prepared:
     moving_head: Any
     labels: Any
     pose: Pose
+    symmetry: Symmetry | None = None
 
     @property
     def working_grid(self) -> Grid:
@@ -57,15 +60,19 @@ class Template:
 
     Attributes:
         image: Windowed HU, float32.
+        coarse: The same blurred and on voxels of 4 mm, for the first alignment.
         head: uint8 mask of the head.
         labels: uint8 regions.
+        upright: ``(4, 4)``: LPS mm → those of the template with its mid-plane at L = 0.
         window: Lowest and highest HU kept.
         tissue_threshold: HU above which a voxel is body.
     """
 
     image: Any
+    coarse: Any
     head: Any
     labels: Any
+    upright: Float64Array
     window: tuple[float, float]
     tissue_threshold: float
 
@@ -95,16 +102,56 @@ def make_template(
     head = resample(head_mask(atlas.template, tissue_threshold), grid, 0, nearest=True)
     labels = to_image(atlas.regions.labels, atlas.regions.grid)
     image = resample(image, grid, window[0])
+    if blur_mm > 0:
+        image = sitk.SmoothingRecursiveGaussian(image, blur_mm)
+    soft = sitk.SmoothingRecursiveGaussian(image, INITIAL_BLUR_MM)
+    coarse = resample(soft, isotropic_grid(atlas.template.grid, INITIAL_BLUR_MM), window[0])
+    on_coarse = resample(head, grid_of(coarse), 0, nearest=True)
     return Template(
-        image=sitk.SmoothingRecursiveGaussian(image, blur_mm) if blur_mm > 0 else image,
+        image=image,
+        coarse=coarse,
         head=head,
         labels=resample(labels, grid, 0, nearest=True),
+        upright=symmetrise(coarse, on_coarse, window[0], method="moments").matrix,
         window=window,
         tissue_threshold=tissue_threshold,
     )
 
 
-def prepare(volume: Volume, template: Template, *, working_shape: tuple[int, int, int]) -> Prepared:
+def coarse_head(
+    volume: Volume, window: tuple[float, float], tissue_threshold: float
+) -> tuple[Any, Any, Any]:
+    """The patient as first alignments want it; SimpleITK images.
+
+    Args:
+        volume: The patient.
+        window: Lowest and highest HU kept.
+        tissue_threshold: HU above which a voxel is body.
+
+    Returns:
+        The windowed patient on about its own grid, float32; the same blurred, on voxels of 4 mm
+        with axes along S, P, L, below the window outside the field of view; and the mask of the
+        head on that grid.
+
+    Raises:
+        InputError: No head is found.
+    """
+    import SimpleITK as sitk
+
+    patient = thinned(_windowed(volume, window))
+    head = head_mask(volume, tissue_threshold)
+    soft = sitk.DiscreteGaussian(patient, INITIAL_BLUR_MM**2)
+    return patient, resample(soft, grid_of(head), window[0] - 1.0), head
+
+
+def prepare(
+    volume: Volume,
+    template: Template,
+    *,
+    working_shape: tuple[int, int, int],
+    prealignment: Method | Literal["none"] = "moments",
+    seed: int = 0,
+) -> Prepared:
     """Aligns the template roughly and cuts out the part of the patient that it covers.
 
     Works for any orientation of the volume's axes, tilt, table, neck below the head, and fields
@@ -114,6 +161,9 @@ def prepare(volume: Volume, template: Template, *, working_shape: tuple[int, int
         volume: The patient.
         template: The atlas, see :func:`make_template`.
         working_shape: ``(D, H, W)`` of the grid to register on.
+        prealignment: How the head's symmetry is found, where the alignment starts from; see
+            :func:`crossdl.registration.symmetry.symmetrise`.
+        seed: Of the annealing.
 
     Raises:
         InputError: No head is found.
@@ -121,11 +171,12 @@ def prepare(volume: Volume, template: Template, *, working_shape: tuple[int, int
     import SimpleITK as sitk
 
     low, high = template.window
-    patient = thinned(_windowed(volume, template.window))
-    head = head_mask(volume, template.tissue_threshold)
-    soft = sitk.DiscreteGaussian(patient, INITIAL_BLUR_MM**2)
-    coarse = resample(soft, grid_of(head), low - 1.0)
-    pose = align(coarse, head, template.image, template.head, low)
+    patient, coarse, head = coarse_head(volume, template.window, template.tissue_threshold)
+    symmetry = None
+    if prealignment != "none":
+        symmetry = symmetrise(coarse, head, low, method=prealignment, seed=seed)
+    upright = _centred(head) if symmetry is None else symmetry.matrix
+    pose = align(coarse, head, template.coarse, template.head, low, upright, template.upright)
 
     moved = pose.place(grid_of(template.image))
     moving, moving_head, labels = (
@@ -148,11 +199,22 @@ def prepare(volume: Volume, template: Template, *, working_shape: tuple[int, int
         moving_head=moving_head,
         labels=labels,
         pose=pose,
+        symmetry=symmetry,
     )
 
 
+def _centred(head: Any) -> Float64Array:
+    """``(4, 4)``: moves the middle of a mask's extent to 0, without a turn."""
+    import SimpleITK as sitk
+
+    index = np.argwhere(sitk.GetArrayViewFromImage(head) > 0)
+    matrix = np.eye(4)
+    matrix[:3, 3] = -grid_of(head).index_to_world((index.min(axis=0) + index.max(axis=0)) / 2)
+    return matrix
+
+
 def _windowed(volume: Volume, window: tuple[float, float]) -> Any:
-    return to_image(np.clip(volume.array, *window).astype(np.float32), volume.grid)
+    return to_image(np.clip(volume.array, *window).astype(np.float32, copy=False), volume.grid)
 
 
 def _on(image: Any, grid: Grid) -> Any:

@@ -8,7 +8,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import Field, SerializeAsAny, model_validator
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from crossdl.registration.judgement import Limits
     from crossdl.registration.prepare import Prepared, Template
 
-_CODE = 2
+_CODE = 3
 """Raised whenever the shared code gives other labels for the same config; part of cache keys."""
 
 
@@ -44,7 +44,14 @@ class RegistrationConfig(ComponentConfig):
     mask: bool = Field(
         True, description="let the tool see only the surroundings of the head in the field of view"
     )
-    seed: int = Field(0, ge=0, lt=2**31, description="of the tool's random samples")
+    prealignment: Literal["annealing", "moments", "none"] = Field(
+        "moments",
+        description="how the head's plane of symmetry is found, where the alignment starts from; "
+        "annealing is the paper's",
+    )
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="of the tool's random samples and of the annealing"
+    )
     threads: int = Field(
         1, ge=1, le=256, description="threads of one registration; results are fixed per number"
     )
@@ -163,7 +170,13 @@ class RegistrationSegmenter(RegionSegmenter[RegistrationConfigT]):
         started = time.perf_counter()
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(self.config.threads)
         with threadpool_limits(self.config.threads, user_api="blas"):
-            prepared = prepare(volume, self._template, working_shape=self._working_shape)
+            prepared = prepare(
+                volume,
+                self._template,
+                working_shape=self._working_shape,
+                prealignment=self.config.prealignment,
+                seed=self.config.seed,
+            )
         displacement, metrics = self.find_transform(prepared, volume.name)
         labels = finish.carry_labels(prepared, displacement, volume)
         volumes = finish.region_volumes(labels, volume.grid, self.anatomy)

@@ -174,5 +174,5 @@ class _Asymmetry:
         axes = np.linalg.eigh(offsets.T @ offsets)[1]
         left = axes[:, np.abs(axes[0]).argmax()]
         left = left * np.sign(left[0])
-        yaw = np.arctan2(left[1], left[0])
-        return np.array([yaw, np.arcsin(-left[2].clip(-1, 1)), 0.0]) / _SCALE
+        yaw, roll = np.arctan2(left[1], left[0]), np.arcsin(-left[2].clip(-1, 1))
+        return np.asarray(np.array([yaw, roll, 0.0]) / _SCALE, dtype=np.float64)
