@@ -54,9 +54,9 @@ def qc(
         return
     from crossdl.anatomy import load_anatomy
     from crossdl.cli.run import parse_changes
+    from crossdl.ingest.judge import stored_verdicts
     from crossdl.qc.assess import assess, write_quality
     from crossdl.qc.cohorts import find_cohort, is_built
-    from crossdl.qc.verdicts import stored_verdicts
     from crossdl.registry import load_registry
     from crossdl.segmentation import segment_cohort
 
@@ -91,8 +91,8 @@ def _apply(cohort: Path | None, verdicts: Path) -> None:
     """Verdicts into a built cohort, and what is left then."""
     from crossdl.cli.cohort_build import show_counts, show_flow
     from crossdl.errors import InputError
+    from crossdl.ingest.judge import apply_verdicts
     from crossdl.qc.cohorts import is_built
-    from crossdl.qc.verdicts import apply_verdicts
 
     if cohort is None or not is_built(cohort):
         raise InputError(

@@ -13,11 +13,11 @@ from crossdl.anatomy import Anatomy
 from crossdl.display import part_colour
 from crossdl.errors import CrossDLError
 from crossdl.files import write_text
+from crossdl.ingest.judge import LONGEST_NOTE
 from crossdl.interfaces import CohortSource
 from crossdl.pages import render_page
 from crossdl.qc.assess import Assessed
 from crossdl.qc.pictures import picture
-from crossdl.qc.verdicts import LONGEST_NOTE
 from crossdl.region_files import read_regions
 from crossdl.types import ScanRecord
 

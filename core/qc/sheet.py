@@ -17,7 +17,7 @@ SHOWN = (2, 4)
 """Which of :func:`crossdl.qc.pictures.views` a scan shows: at the basal ganglia and above."""
 
 _COLUMNS = 6
-_INCHES = 2.6  # of a scan
+_WIDTH, _HEIGHT = 2.6, 2.0  # inches of a scan with its text
 
 
 def sheet_figure(
@@ -35,8 +35,9 @@ def sheet_figure(
 
     columns = min(_COLUMNS, max(1, len(scans)))
     rows = -(-len(scans) // columns)
-    figure = Figure(figsize=(columns * _INCHES, rows * _INCHES * 0.9 + 0.6), layout="constrained")
-    figure.suptitle(title, fontsize=12, fontweight="bold")
+    size = (max(2, columns) * _WIDTH, rows * _HEIGHT + 0.6)
+    figure = Figure(figsize=size, layout="constrained")
+    figure.suptitle(title, fontsize=10, fontweight="bold")
     axes = figure.subplots(max(1, rows), columns, squeeze=False).ravel()
     for ax in axes:
         ax.set_axis_off()

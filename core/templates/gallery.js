@@ -198,6 +198,12 @@ function start(name) {
     if (file) load(await file.text());
     event.target.value = "";
   });
+  const below = () => { // cards stop under the header, however many lines it has
+    const height = document.querySelector("header").offsetHeight;
+    document.documentElement.style.scrollPaddingTop = `${height + 6}px`;
+  };
+  below();
+  window.addEventListener("resize", below);
   document.addEventListener("keydown", press);
   window.addEventListener("beforeunload", (event) => { if (unsaved) event.preventDefault(); });
   count();
