@@ -13,6 +13,9 @@ from crossdl.types import Grid, Volume
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+REGISTRATION_WINDOW = (-50.0, 150.0)
+"""HU below and above count as these before a registration, unless a config says otherwise."""
+
 
 def to_image(array: npt.NDArray[Any], grid: Grid) -> Any:
     """A SimpleITK image of an array ``(D, H, W)`` on a grid."""

@@ -14,6 +14,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 
 from crossdl.config import ComponentConfig, Slot
 from crossdl.interfaces import AtlasSource, RegionSegmenter, build
+from crossdl.registration.images import REGISTRATION_WINDOW
 from crossdl.types import FloatArray, Quality, RegionMap, Volume
 
 if TYPE_CHECKING:
@@ -36,8 +37,12 @@ class RegistrationConfig(ComponentConfig):
         description="voxels (D, H, W) of the box around the head to register on; none means the "
         "kind's own",
     )
-    window_low: float = Field(-50.0, description="HU below count as this before registration")
-    window_high: float = Field(150.0, description="HU above count as this before registration")
+    window_low: float = Field(
+        REGISTRATION_WINDOW[0], description="HU below count as this before registration"
+    )
+    window_high: float = Field(
+        REGISTRATION_WINDOW[1], description="HU above count as this before registration"
+    )
     template_blur_mm: float = Field(
         4.0, ge=0, le=10, description="Gaussian blur of the template (standard deviation, mm)"
     )
