@@ -7,6 +7,7 @@ from io import TextIOWrapper
 
 import typer
 
+from crossdl.cli.align import align
 from crossdl.cli.check import check
 from crossdl.cli.cohort import cohort
 from crossdl.cli.discretize import discretize
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(discretize)
 app.command()(segment)
+app.command()(align)
 app.command()(qc)
 app.command()(predict)
 app.command()(evaluate)
