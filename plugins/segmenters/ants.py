@@ -72,42 +72,47 @@ class Ants(RegistrationSegmenter[AntsConfig]):
 
     def find_transform(self, prepared: Prepared, name: str) -> tuple[FloatArray, dict[str, float]]:
         """Runs ANTs; the final metric is Mattes mutual information, lower is better, by stage."""
+        import SimpleITK as sitk
+
         with (
             _repeatable(self.config.seed, self.config.threads),
             tempfile.TemporaryDirectory(prefix="crossdl-ants-") as folder,
         ):
-            import ants
-            import SimpleITK as sitk
-
-            fixed, moving = _to_ants(prepared.fixed), _to_ants(prepared.moving)
-            mask = _to_ants(prepared.fixed_mask)
             try:
-                found = ants.registration(
-                    fixed,
-                    moving,
-                    type_of_transform=self.config.type_of_transform,
-                    initial_transform="Identity",
-                    mask=mask if self.config.mask else None,
-                    mask_all_stages=True,
-                    outprefix=str(Path(folder, "stage_")),
-                )
-                steps = found["fwdtransforms"]
-                composed = ants.apply_transforms(
-                    fixed, moving, steps, compose=str(Path(folder, "all_"))
-                )
-                displacement = ants.image_read(composed).numpy().transpose(2, 1, 0, 3)
+                displacement, affine, bends = self._run(prepared, folder)
             except (RuntimeError, ValueError) as error:
                 raise RegistrationError(f"{name}: ANTs failed: {error}") from error
-            transforms = {
-                "affine": sitk.ReadTransform(steps[-1]),
-                "syn": sitk.DisplacementFieldTransform(displacement_image(prepared, displacement)),
-            }
         if not np.isfinite(displacement).all():
             raise RegistrationError(f"{name}: ANTs ended without a usable transform")
-        if len(steps) == 1:
-            del transforms["syn"]
-        metrics = {stage: _metric(prepared, t) for stage, t in transforms.items()}
-        return np.ascontiguousarray(displacement, dtype=np.float32), metrics
+        metrics = {"affine": _metric(prepared, affine)}
+        if bends:
+            field = sitk.DisplacementFieldTransform(displacement_image(prepared, displacement))
+            metrics["syn"] = _metric(prepared, field)
+        return displacement, metrics
+
+    def _run(self, prepared: Prepared, folder: str) -> tuple[FloatArray, Any, bool]:
+        """Displacement, the affine transform, and whether more than that was found."""
+        import ants
+        import SimpleITK as sitk
+
+        fixed, moving = _to_ants(prepared.fixed), _to_ants(prepared.moving)
+        found = ants.registration(
+            fixed,
+            moving,
+            type_of_transform=self.config.type_of_transform,
+            initial_transform="Identity",
+            mask=_to_ants(prepared.fixed_mask) if self.config.mask else None,
+            mask_all_stages=True,
+            outprefix=str(Path(folder, "stage_")),
+        )
+        steps = found["fwdtransforms"]  # the affine last
+        composed = ants.apply_transforms(fixed, moving, steps, compose=str(Path(folder, "all_")))
+        displacement = ants.image_read(composed).numpy().transpose(2, 1, 0, 3)
+        return (
+            np.ascontiguousarray(displacement, dtype=np.float32),
+            sitk.ReadTransform(steps[-1]),
+            len(steps) > 1,
+        )
 
 
 def _metric(prepared: Prepared, transform: Any) -> float:

@@ -103,6 +103,8 @@ test_contract = contract_tests(
         "cohort/nifti": nifti,
         "cohort/phantom": TINY_PHANTOM,
         "cohort/scans": nifti,
+        "segmenter/ants": {"working_shape": [24, 48, 48]},
+        "segmenter/chain": {"steps": [{"kind": "elastix", "preset": "affine"}]},
         "segmenter/elastix": {"preset": "fast", "working_shape": [24, 48, 48]},
         "analyzer/unet": {**TINY_NET, "levels": 3, "base_filters": 2},
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from scipy.ndimage import gaussian_filter, map_coordinates
-from scipy.spatial.transform import Rotation
 
 from crossdl.anatomy import load_anatomy
-from crossdl.atlas import Atlas
-from crossdl.catalog import default_catalog
 from crossdl.errors import ConfigError, RegistrationError
 from crossdl.plugins.segmenters.elastix import Elastix, ElastixConfig, _reason
 from crossdl.testing.heads import stored_backwards
@@ -25,63 +20,30 @@ from crossdl.types import Grid, LabelArray, RegionMap, Volume
 
 ANATOMY = load_anatomy("head_ct")
 Changed = Callable[..., Elastix]
+Dice = Callable[[LabelArray, LabelArray], list[float]]
 
 
-@cache
-def atlas() -> Atlas:
-    catalog = default_catalog()
-    config = catalog.parse("atlas", dict(ANATOMY.atlas))
-    made: Atlas = catalog.create("atlas", config, ANATOMY).load()
-    return made
+@pytest.fixture(scope="module")
+def registered(patient: Any) -> RegionMap:
+    return Elastix(ElastixConfig(preset="fast"), ANATOMY).segment(patient.volume)
 
 
-@cache
-def patient() -> tuple[Volume, LabelArray]:
-    """The atlas tilted by 12 degrees, 8 % smaller, smoothly warped, in 5 mm slices, with noise."""
-    affine = np.diag([1.6, 1.6, 5.0, 1.0])
-    affine[:3, 3] = [20.0, -10.0, 400.0]
-    grid = Grid((32, 128, 112), affine)
-    index = np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), axis=-1)
-    world = grid.index_to_world(index)
-    middle = grid.index_to_world((np.array(grid.shape) - 1) / 2)
-    there = (world - middle) @ Rotation.from_euler("x", 12, degrees=True).as_matrix() / 0.92
-    there += [0.0, -15.0, 10.0]
-    rng = np.random.default_rng(0)
-    for axis in range(3):
-        bump = gaussian_filter(rng.normal(size=grid.shape), [5, 14, 14])
-        there[..., axis] += 5.0 * bump / np.abs(bump).max()
-    source = np.moveaxis(atlas().template.grid.world_to_index(there), -1, 0)
-    hu = map_coordinates(atlas().template.array, source, order=1, cval=-1000.0)
-    labels = map_coordinates(atlas().regions.labels, source, order=0)
-    hu = hu + rng.normal(0, 4, hu.shape)
-    return Volume(hu.astype(np.float32), grid, "patient"), labels
-
-
-@cache
-def registered() -> RegionMap:
-    return Elastix(ElastixConfig(preset="fast"), ANATOMY).segment(patient()[0])
-
-
-def dice(found: LabelArray, true: LabelArray) -> list[float]:
-    return [
-        float(2 * ((found == i) & (true == i)).sum() / ((found == i).sum() + (true == i).sum()))
-        for i in range(1, ANATOMY.n_regions + 1)
-    ]
-
-
-def test_regions_are_found() -> None:
-    scores = dice(registered().labels, patient()[1])
+def test_regions_are_found(patient: Any, registered: RegionMap, dice: Dice) -> None:
+    scores = dice(registered.labels, patient.labels)
     assert np.mean(scores) > 0.8
     assert min(scores) > 0.55
 
 
-def test_quality_says_how_well_it_went() -> None:
-    quality = registered().quality
+def test_quality_says_how_well_it_went(registered: RegionMap) -> None:
+    quality = registered.quality
     values = quality.values
     assert set(values["final_metric"]) == {"affine", "bspline"}
     assert values["final_metric"]["bspline"] < values["final_metric"]["affine"] < 0
     assert values["similarity"] > 0.85
+    assert values["brain_similarity"] > 0.9
     assert values["head_dice"] > 0.9
+    assert values["coverage"] > 0.95
+    assert 0.5 < values["score"] <= 1.0
     assert set(values["region_volumes_ml"]) == set(ANATOMY.region_names)
     assert all(0.6 < r < 1.6 for r in values["left_right_ratio"].values())
     assert values["seconds"] > 0
@@ -89,8 +51,10 @@ def test_quality_says_how_well_it_went() -> None:
     json.dumps(quality.as_dict(), allow_nan=False)
 
 
-def test_same_scan_stored_otherwise_has_the_same_regions() -> None:
-    volume, true = patient()
+def test_same_scan_stored_otherwise_has_the_same_regions(
+    patient: Any, registered: RegionMap, dice: Dice
+) -> None:
+    volume, true = patient.volume, patient.labels
     turned = stored_backwards(volume)
     affine = turned.grid.affine.copy()
     affine[:3, :3] = affine[:3, [2, 0, 1]]  # slices along W: a "sagittal" file
@@ -98,19 +62,19 @@ def test_same_scan_stored_otherwise_has_the_same_regions() -> None:
     array = np.ascontiguousarray(turned.array.transpose(1, 2, 0))
     found = Elastix(ElastixConfig(preset="fast"), ANATOMY).segment(Volume(array, grid, "turned"))
     back = found.labels.transpose(2, 0, 1)[..., ::-1]
-    assert np.mean(dice(back, registered().labels)) > 0.9
+    assert np.mean(dice(back, registered.labels)) > 0.9
     assert np.mean(dice(back, true)) > 0.8
 
 
-def test_same_seed_gives_the_same_and_gates_only_flag() -> None:
+def test_same_seed_gives_the_same_and_gates_only_flag(patient: Any, registered: RegionMap) -> None:
     config = ElastixConfig(
         preset="fast", metric_gate=-5.0, similarity_gate=0.999, head_dice_gate=0.999,
         region_ml_gate=40.0,
     )  # fmt: skip
-    found = Elastix(config, ANATOMY).segment(patient()[0])
-    np.testing.assert_array_equal(found.labels, registered().labels)
+    found = Elastix(config, ANATOMY).segment(patient.volume)
+    assert found.labels.tobytes() == registered.labels.tobytes()
     for name in ("final_metric", "similarity", "head_dice"):
-        assert found.quality.values[name] == registered().quality.values[name]
+        assert found.quality.values[name] == registered.quality.values[name]
     text = " ".join(found.quality.flags)
     assert len(found.quality.flags) == 4
     assert "final metric" in text and "-5" in text and "correlate" in text and "40 ml" in text
@@ -131,25 +95,39 @@ def changed(tmp_path: Path) -> Changed:
     return make
 
 
-def test_own_parameter_files_replace_the_preset(changed: Changed) -> None:
+def test_own_parameter_files_replace_the_preset(patient: Any, changed: Changed) -> None:
     found = changed("(MaximumNumberOfIterations 64)", "(MaximumNumberOfIterations 5)")
-    values: dict[str, Any] = dict(found.segment(patient()[0]).quality.values)
+    values: dict[str, Any] = dict(found.segment(patient.volume).quality.values)
     assert list(values["final_metric"]) == ["affine"]
 
 
-def test_failure_says_why(changed: Changed) -> None:
+def test_failure_says_why(patient: Any, changed: Changed) -> None:
     broken = changed('(Metric "AdvancedMattesMutualInformation")', '(Metric "NoSuchMetric")')
     with pytest.raises(RegistrationError, match=r"patient: elastix failed: .*NoSuchMetric"):
-        broken.segment(patient()[0])
+        broken.segment(patient.volume)
 
 
-def test_missing_and_malformed_parameter_files(tmp_path: Path) -> None:
+def test_affine_preset_bends_nothing_and_the_mask_can_be_left_out(
+    patient: Any, registered: RegionMap, dice: Dice
+) -> None:
+    made = Elastix(ElastixConfig(preset="affine", working_shape=(24, 48, 48)), ANATOMY)
+    found = made.segment(patient.volume)
+    assert list(found.quality.values["final_metric"]) == ["affine"]
+    assert found.quality.values["folded_fraction"] == 0.0
+    assert np.mean(dice(found.labels, patient.labels)) > 0.75
+    bare = ElastixConfig(preset="affine", working_shape=(24, 48, 48), mask=False)
+    other = Elastix(bare, ANATOMY).segment(patient.volume)
+    assert other.quality.values["final_metric"] != found.quality.values["final_metric"]
+    assert np.mean(dice(other.labels, patient.labels)) > 0.75
+
+
+def test_missing_and_malformed_parameter_files(patient: Any, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.txt: no such elastix parameter file"):
         Elastix(ElastixConfig(parameter_files=(tmp_path / "none.txt",)), ANATOMY).fingerprint()
     path = tmp_path / "letter.txt"
     path.write_text("(Transform AffineTransform\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"letter\.txt: not an elastix parameter file"):
-        Elastix(ElastixConfig(parameter_files=(path,)), ANATOMY).segment(patient()[0])
+        Elastix(ElastixConfig(parameter_files=(path,)), ANATOMY).segment(patient.volume)
 
 
 def test_fingerprint_follows_what_decides_the_labels(changed: Changed) -> None:
@@ -160,6 +138,8 @@ def test_fingerprint_follows_what_decides_the_labels(changed: Changed) -> None:
     assert len(set(same)) == 1
     different = [
         of(preset="fast"),
+        of(preset="affine"),
+        of(mask=False),
         of(seed=1),
         of(threads=2),
         of(window_high=90.0),
