@@ -59,7 +59,9 @@ def main() -> None:
             raise
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}", 2)
-    except KeyboardInterrupt:
+    except SystemExit as end:  # typer's for Ctrl-C, among others
+        if end.code != 130:
+            raise
         _fail("interrupted; the same command continues where it stopped", 130)
 
 
