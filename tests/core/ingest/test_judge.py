@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +12,11 @@ from types import ModuleType, SimpleNamespace
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from crossdl.anatomy import load_anatomy
 from crossdl.catalog import default_catalog
+from crossdl.cli import app
 from crossdl.errors import InputError
 from crossdl.ingest.exclude import exclude_scans
 from crossdl.ingest.judge import apply_verdicts, read_verdicts, stored_verdicts
@@ -129,3 +133,39 @@ def test_an_unknown_scan_changes_nothing(
 
 def test_a_shared_copy_has_no_verdicts(tmp_path: Path, cohort_writer: ModuleType) -> None:
     assert stored_verdicts(cohort_writer.write_built(tmp_path)) == {}
+
+
+def test_from_the_gallery_back_into_the_cohort(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CROSSDL_CACHE", str(tmp_path / "cache"))
+    plugins = Path(__file__).parents[1] / "worker_fakes" / "plugins"
+    registry = tmp_path / "registry.toml"
+    registry.write_text(
+        f"plugin_paths = [{json.dumps(str(plugins))}]\n[compositions.mine]\nextends = 'crossdl'\n"
+        f"segmenter = {{ kind = 'moody', log = {json.dumps(str(tmp_path / 'log'))} }}\n",
+        encoding="utf-8",
+    )
+
+    def qc(*more: object) -> str:
+        command = ["qc", cohort, *more, "--composition", "mine", "--registry", registry]
+        done = CliRunner().invoke(app, [*map(str, command), "--workers", "1"])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    gone, kept = scans(cohort)
+    assert "2 scans, 2 flagged, 0 failed." in qc("--out", tmp_path / "qc")
+    page = (tmp_path / "qc" / "gallery.html").read_text(encoding="utf-8")
+    regions = dict(re.findall(r'data-scan="(\w+)" data-regions="(\w+)"', page))
+    assert set(regions) == {gone, kept} and "SECRET" not in page
+    table = tmp_path / "verdicts.csv"
+    table.write_text(
+        f"scan,verdict,note,regions\n{gone},drop,tilted,{regions[gone]}\n"
+        f"{kept},keep,,{regions[kept]}\n",
+        encoding="utf-8",
+    )
+    assert "1 scans of 1 patients" in qc("--verdicts", table)
+    assert scans(cohort) == [kept]
+    assert "1 scans, 0 flagged, 0 failed." in qc("--out", tmp_path / "qc")
+    page = (tmp_path / "qc" / "gallery.html").read_text(encoding="utf-8")
+    assert 'data-verdict="keep"' in page and gone not in page
