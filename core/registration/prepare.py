@@ -175,7 +175,7 @@ def prepare(
     symmetry = None
     if prealignment != "none":
         symmetry = symmetrise(coarse, head, low, method=prealignment, seed=seed)
-    upright = _centred(head) if symmetry is None else symmetry.matrix
+    upright = centred(head) if symmetry is None else symmetry.matrix
     pose = align(coarse, head, template.coarse, template.head, low, upright, template.upright)
 
     moved = pose.place(grid_of(template.image))
@@ -203,7 +203,7 @@ def prepare(
     )
 
 
-def _centred(head: Any) -> Float64Array:
+def centred(head: Any) -> Float64Array:
     """``(4, 4)``: moves the middle of a mask's extent to 0, without a turn."""
     import SimpleITK as sitk
 
