@@ -8,6 +8,7 @@ from io import TextIOWrapper
 import typer
 
 from crossdl.cli.align import align
+from crossdl.cli.atlas import atlas
 from crossdl.cli.check import check
 from crossdl.cli.cohort import cohort
 from crossdl.cli.discretize import discretize
@@ -40,6 +41,7 @@ app.command()(show)
 app.command()(check)
 app.command()(schema)
 app.add_typer(cohort, name="cohort")
+app.add_typer(atlas, name="atlas")
 app.add_typer(discretizer, name="discretizer")
 
 
