@@ -10,6 +10,7 @@ import numpy as np
 
 from crossdl.anatomy import Anatomy
 from crossdl.registration.images import grid_of, resample
+from crossdl.registration.input_checks import SOFT_TISSUE_HU
 from crossdl.registration.prepare import Prepared
 from crossdl.types import Float64Array, Grid, LabelArray, Volume
 
@@ -123,6 +124,13 @@ def region_shares(labels: LabelArray, anatomy: Anatomy) -> dict[str, float]:
     counts = np.bincount(labels.ravel(), minlength=anatomy.n_regions + 1)[1:]
     total = max(1, int(counts.sum()))
     return {n: float(c) / total for n, c in zip(anatomy.region_names, counts, strict=False)}
+
+
+def soft_tissue_fraction(labels: LabelArray, volume: Volume) -> float:
+    """Part of the regions' voxels whose HU are those of brain, fluid or blood; 0 to 1."""
+    inside = volume.array[labels > 0]
+    low, high = SOFT_TISSUE_HU
+    return float(((inside >= low) & (inside <= high)).mean()) if inside.size else 0.0
 
 
 def coverage(prepared: Prepared, grid: Grid) -> float:

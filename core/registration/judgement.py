@@ -22,6 +22,7 @@ class Limits:
         brain_similarity: Lowest correlation of the two inside the regions.
         head_dice: Lowest overlap of the two heads.
         folded: Largest fraction of the head where the transform turns inside out.
+        soft_tissue: Smallest part of the regions with the HU of brain, fluid or blood.
         coverage: Smallest part of the atlas's regions inside the field of view.
         region_ml: Smallest believable volume of a region, ml.
         region_share: Largest believable factor between a region's share of all regions in the
@@ -33,6 +34,7 @@ class Limits:
     brain_similarity: float
     head_dice: float
     folded: float
+    soft_tissue: float
     coverage: float
     region_ml: float
     region_share: float
@@ -94,8 +96,8 @@ def judge(
 
     Args:
         values: ``similarity``, ``brain_similarity``, ``head_dice``, ``folded_fraction``,
-            ``coverage``, ``region_volumes_ml`` and ``left_right_ratio``; see
-            :mod:`crossdl.registration.finish`.
+            ``soft_tissue_fraction``, ``coverage``, ``region_volumes_ml`` and
+            ``left_right_ratio``; see :mod:`crossdl.registration.finish`.
         shares: Each region's part of the volume of all regions in the atlas.
         anatomy: Names of the regions.
         limits: When a measure is doubted.
@@ -103,7 +105,7 @@ def judge(
     """
     return (
         *_images(values, limits),
-        *_coverage(values, limits),
+        *_contents(values, limits),
         *_regions(values["region_volumes_ml"], shares, anatomy, limits, cut),
         *_sides(values["left_right_ratio"], anatomy, limits.side_ratio),
     )
@@ -135,8 +137,13 @@ def _images(values: Mapping[str, Any], limits: Limits) -> Iterator[Finding]:
     )
 
 
-def _coverage(values: Mapping[str, Any], limits: Limits) -> Iterator[Finding]:
-    covered = values["coverage"]
+def _contents(values: Mapping[str, Any], limits: Limits) -> Iterator[Finding]:
+    soft, covered = values["soft_tissue_fraction"], values["coverage"]
+    yield Finding(
+        credit(soft, best=1.0, limit=limits.soft_tissue, worst=0.0),
+        f"only {soft:.0%} of the regions have the HU of brain, fluid or blood (at least "
+        f"{limits.soft_tissue:.0%} expected); they may lie on bone or air",
+    )
     yield Finding(
         credit(covered, best=1.0, limit=limits.coverage, worst=0.0),
         f"the scan shows only {covered:.0%} of the volume of the atlas's regions (at least "

@@ -8,93 +8,18 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from pydantic import Field, SerializeAsAny, model_validator
-
-from crossdl.config import ComponentConfig, Slot
 from crossdl.interfaces import AtlasSource, RegionSegmenter, build
-from crossdl.registration.images import REGISTRATION_WINDOW
+from crossdl.registration.config import RegistrationConfig
 from crossdl.types import FloatArray, Quality, RegionMap, Volume
 
 if TYPE_CHECKING:
     from crossdl.atlas import Atlas
-    from crossdl.registration.judgement import Limits
     from crossdl.registration.prepare import Prepared, Template
 
 _CODE = 3
 """Raised whenever the shared code gives other labels for the same config; part of cache keys."""
-
-
-class RegistrationConfig(ComponentConfig):
-    """Options of every registration segmenter."""
-
-    atlas: Annotated[SerializeAsAny[ComponentConfig] | None, Slot("atlas")] = Field(
-        None, description="template and regions; none means the anatomy's own"
-    )
-    working_shape: tuple[int, int, int] | None = Field(
-        None,
-        description="voxels (D, H, W) of the box around the head to register on; none means the "
-        "kind's own",
-    )
-    window_low: float = Field(
-        REGISTRATION_WINDOW[0], description="HU below count as this before registration"
-    )
-    window_high: float = Field(
-        REGISTRATION_WINDOW[1], description="HU above count as this before registration"
-    )
-    template_blur_mm: float = Field(
-        4.0, ge=0, le=10, description="Gaussian blur of the template (standard deviation, mm)"
-    )
-    mask: bool = Field(
-        True, description="let the tool see only the surroundings of the head in the field of view"
-    )
-    prealignment: Literal["annealing", "moments", "none"] = Field(
-        "moments",
-        description="how the head's plane of symmetry is found, where the alignment starts from; "
-        "annealing is the paper's",
-    )
-    seed: int = Field(
-        0, ge=0, lt=2**31, description="of the tool's random samples and of the annealing"
-    )
-    threads: int = Field(
-        1, ge=1, le=256, description="threads of one registration; results are fixed per number"
-    )
-    similarity_gate: float = Field(
-        0.75,
-        ge=-1,
-        le=1,
-        description="lowest correlation of warped template and patient inside the head; sound "
-        "registrations of the built-in atlas to real scans gave 0.77 to 0.88",
-    )
-    brain_similarity_gate: float = Field(
-        0.3, ge=-1, le=1, description="lowest correlation of the two inside the regions"
-    )
-    head_dice_gate: float = Field(0.9, ge=0, le=1, description="lowest overlap of the heads")
-    folded_gate: float = Field(
-        0.01, ge=0, le=1, description="largest part of the head with a folded deformation"
-    )
-    coverage_gate: float = Field(
-        0.8, ge=0, le=1, description="smallest part of the atlas's regions in the field of view"
-    )
-    region_ml_gate: float = Field(2.0, ge=0, description="smallest believable region, ml")
-    region_share_gate: float = Field(
-        3.0,
-        gt=1,
-        description="largest believable factor between a region's share of all regions in the "
-        "patient and in the atlas, either way",
-    )
-    side_ratio_gate: float = Field(
-        2.5, gt=1, description="largest believable volume ratio of a region and its mirror partner"
-    )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> RegistrationConfig:
-        if self.window_low >= self.window_high:
-            raise ValueError("window_low must be below window_high")
-        if self.working_shape is not None and min(self.working_shape) < 16:
-            raise ValueError("working_shape must be at least 16 along every axis")
-        return self
 
 
 RegistrationConfigT = TypeVar("RegistrationConfigT", bound=RegistrationConfig)
@@ -159,8 +84,8 @@ class RegistrationSegmenter(RegionSegmenter[RegistrationConfigT]):
 
         Quality values: ``score`` (0 to 1, see :mod:`crossdl.registration.judgement`),
         ``final_metric`` by stage, ``similarity``, ``brain_similarity``, ``head_dice``,
-        ``folded_fraction``, ``displacement_mm``, ``coverage``, ``region_volumes_ml``,
-        ``left_right_ratio``, ``atlas``, ``seconds``.
+        ``folded_fraction``, ``displacement_mm``, ``soft_tissue_fraction``, ``coverage``,
+        ``region_volumes_ml``, ``left_right_ratio``, ``atlas``, ``seconds``.
 
         Raises:
             InputError: No head is found.
@@ -189,12 +114,13 @@ class RegistrationSegmenter(RegionSegmenter[RegistrationConfigT]):
         values: dict[str, Any] = {
             "final_metric": metrics,
             **finish.measure(prepared, displacement, (window.low, window.high)),
+            "soft_tissue_fraction": finish.soft_tissue_fraction(labels, volume),
             "coverage": finish.coverage(prepared, volume.grid),
             "region_volumes_ml": volumes,
             "left_right_ratio": finish.side_ratios(volumes, self.anatomy),
         }
         findings = judgement.judge(
-            values, self._shares, self.anatomy, self._limits, finish.reaches_border(labels)
+            values, self._shares, self.anatomy, self.config.limits, finish.reaches_border(labels)
         )
         values |= {
             "score": judgement.score(findings),
@@ -203,22 +129,6 @@ class RegistrationSegmenter(RegionSegmenter[RegistrationConfigT]):
         }
         flags = (*self.tool_doubts(metrics), *judgement.doubts(findings))
         return RegionMap(labels, volume.grid, Quality(values, flags))
-
-    @property
-    def _limits(self) -> Limits:
-        from crossdl.registration.judgement import Limits
-
-        c = self.config
-        return Limits(
-            similarity=c.similarity_gate,
-            brain_similarity=c.brain_similarity_gate,
-            head_dice=c.head_dice_gate,
-            folded=c.folded_gate,
-            coverage=c.coverage_gate,
-            region_ml=c.region_ml_gate,
-            region_share=c.region_share_gate,
-            side_ratio=c.side_ratio_gate,
-        )
 
     @cached_property
     def _shares(self) -> dict[str, float]:

@@ -15,8 +15,9 @@ import numpy as np
 from pydantic import Field
 
 from crossdl.errors import RegistrationError
+from crossdl.registration.config import RegistrationConfig
 from crossdl.registration.finish import displacement_image
-from crossdl.registration.segmenter import RegistrationConfig, RegistrationSegmenter
+from crossdl.registration.segmenter import RegistrationSegmenter
 from crossdl.types import FloatArray
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ import numpy as np
 from pydantic import Field
 
 from crossdl.errors import ConfigError, RegistrationError
-from crossdl.registration.segmenter import RegistrationConfig, RegistrationSegmenter
+from crossdl.registration.config import RegistrationConfig
+from crossdl.registration.segmenter import RegistrationSegmenter
 from crossdl.types import FloatArray
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from crossdl.registration.finish import (
     region_shares,
     region_volumes,
     side_ratios,
+    soft_tissue_fraction,
 )
 from crossdl.registration.prepare import Prepared, make_template, prepare
 from crossdl.testing.heads import synthetic_head
@@ -141,3 +142,11 @@ def test_shares_are_of_all_regions() -> None:
     shares = region_shares(labels, ANATOMY)
     assert list(shares) == list(ANATOMY.region_names)
     assert list(shares.values())[:3] == pytest.approx([2 / 3, 1 / 3, 0.0])
+
+
+def test_soft_tissue_is_counted_inside_the_regions() -> None:
+    grid = Grid((1, 1, 4), np.eye(4))
+    volume = Volume(np.array([[[30.0, 900.0, 60.0, 40.0]]], np.float32), grid)
+    labels = np.array([[[0, 1, 1, 2]]], np.uint8)
+    assert soft_tissue_fraction(labels, volume) == pytest.approx(2 / 3)
+    assert soft_tissue_fraction(labels * 0, volume) == 0.0

@@ -1,0 +1,103 @@
+"""Options that all registration segmenters share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SerializeAsAny, model_validator
+
+from crossdl.config import ComponentConfig, Slot
+from crossdl.registration.images import REGISTRATION_WINDOW
+from crossdl.registration.judgement import Limits
+
+
+class RegistrationConfig(ComponentConfig):
+    """Options of every registration segmenter."""
+
+    atlas: Annotated[SerializeAsAny[ComponentConfig] | None, Slot("atlas")] = Field(
+        None, description="template and regions; none means the anatomy's own"
+    )
+    working_shape: tuple[int, int, int] | None = Field(
+        None,
+        description="voxels (D, H, W) of the box around the head to register on; none means the "
+        "kind's own",
+    )
+    window_low: float = Field(
+        REGISTRATION_WINDOW[0], description="HU below count as this before registration"
+    )
+    window_high: float = Field(
+        REGISTRATION_WINDOW[1], description="HU above count as this before registration"
+    )
+    template_blur_mm: float = Field(
+        4.0, ge=0, le=10, description="Gaussian blur of the template (standard deviation, mm)"
+    )
+    mask: bool = Field(
+        True, description="let the tool see only the surroundings of the head in the field of view"
+    )
+    prealignment: Literal["annealing", "moments", "none"] = Field(
+        "moments",
+        description="how the head's plane of symmetry is found, where the alignment starts from; "
+        "annealing is the paper's",
+    )
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="of the tool's random samples and of the annealing"
+    )
+    threads: int = Field(
+        1, ge=1, le=256, description="threads of one registration; results are fixed per number"
+    )
+    similarity_gate: float = Field(
+        0.75,
+        ge=-1,
+        le=1,
+        description="lowest correlation of warped template and patient inside the head; sound "
+        "registrations of the built-in atlas to real scans gave 0.77 to 0.88",
+    )
+    brain_similarity_gate: float = Field(
+        0.3, ge=-1, le=1, description="lowest correlation of the two inside the regions"
+    )
+    head_dice_gate: float = Field(0.9, ge=0, le=1, description="lowest overlap of the heads")
+    folded_gate: float = Field(
+        0.01, ge=0, le=1, description="largest part of the head with a folded deformation"
+    )
+    soft_tissue_gate: float = Field(
+        0.75,
+        ge=0,
+        le=1,
+        description="smallest part of the regions with the HU of brain, fluid or blood",
+    )
+    coverage_gate: float = Field(
+        0.8, ge=0, le=1, description="smallest part of the atlas's regions in the field of view"
+    )
+    region_ml_gate: float = Field(2.0, ge=0, description="smallest believable region, ml")
+    region_share_gate: float = Field(
+        3.0,
+        gt=1,
+        description="largest believable factor between a region's share of all regions in the "
+        "patient and in the atlas, either way",
+    )
+    side_ratio_gate: float = Field(
+        2.5, gt=1, description="largest believable volume ratio of a region and its mirror partner"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RegistrationConfig:
+        if self.window_low >= self.window_high:
+            raise ValueError("window_low must be below window_high")
+        if self.working_shape is not None and min(self.working_shape) < 16:
+            raise ValueError("working_shape must be at least 16 along every axis")
+        return self
+
+    @property
+    def limits(self) -> Limits:
+        """The gates, without the tool's own."""
+        return Limits(
+            similarity=self.similarity_gate,
+            brain_similarity=self.brain_similarity_gate,
+            head_dice=self.head_dice_gate,
+            folded=self.folded_gate,
+            soft_tissue=self.soft_tissue_gate,
+            coverage=self.coverage_gate,
+            region_ml=self.region_ml_gate,
+            region_share=self.region_share_gate,
+            side_ratio=self.side_ratio_gate,
+        )
