@@ -12,7 +12,7 @@ from crossdl.cli.options import AllowMissingSlices, LabelsName, ScanPath
 if TYPE_CHECKING:
     from crossdl.registration.symmetry import Symmetry
 
-DOUBTFUL_SCORE = 0.7
+DOUBTFUL_SCORE = 0.8
 """Correlation of the two sides below which a person should look at the result."""
 
 _ENDINGS = (".nii.gz", ".nii")
@@ -50,6 +50,8 @@ def align(
     ending = next((e for e in _ENDINGS if out.name.endswith(e)), None)
     if ending is None:
         raise InputError(f"{out}: the file name must end in .nii or .nii.gz")
+    if out.resolve() == path.resolve():
+        raise InputError(f"{out}: is the scan itself; give --out another name")
     report = out.with_name(out.name.removesuffix(ending) + ".json")
     anatomy = load_anatomy(labels)
     console = Console(stderr=True)

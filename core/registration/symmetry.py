@@ -24,7 +24,7 @@ _SCALE = np.array([0.2, 0.2, 20.0])
 """Yaw, roll (radians) and distance (mm) that change the symmetry about equally."""
 
 _HEAD_MM = 160.0
-"""What lies further below the top of the head is neck and does not count for the centre."""
+"""What lies further below the top of the head is neck and does not count."""
 
 _LEAST_PAIRED = 0.5
 """Part of the head whose mirror partner must be in the scan, else the score is marked down."""
@@ -143,12 +143,16 @@ class _Asymmetry:
         self._values[~seen] = np.nan
         grid = grid_of(head)
         world = grid.index_to_world(np.argwhere(inside))
-        self._head = world[world[:, 2] > world[:, 2].max() - _HEAD_MM]
+        lowest = world[:, 2].max() - _HEAD_MM
+        self._head = world[world[:, 2] > lowest]
         self.pivot: Float64Array = self._head.mean(axis=0)
         every = (slice(None, None, _STRIDE),) * 3
-        self._index = np.argwhere((near & seen)[every]) * float(_STRIDE)
-        self._offsets = grid.index_to_world(self._index) - self.pivot
-        self._own = self._values[every][(near & seen)[every]]
+        index = np.argwhere((near & seen)[every]) * _STRIDE
+        place = grid.index_to_world(index)
+        index, place = index[place[:, 2] > lowest], place[place[:, 2] > lowest]
+        self._own = self._values[tuple(index.T)]
+        self._index = index.T.astype(np.float64)
+        self._offsets = place - self.pivot
         self._spacing = np.array(grid.spacing)
         self.evaluations = 0
 
@@ -159,7 +163,7 @@ class _Asymmetry:
         yaw, roll, distance = values * _SCALE
         normal = turned(yaw, roll)[:, 0]
         steps = 2 * (self._offsets @ normal - distance)
-        index = self._index.T - (normal[::-1] / self._spacing)[:, None] * steps
+        index = self._index - (normal[::-1] / self._spacing)[:, None] * steps
         partners = map_coordinates(self._values, index, order=1, cval=np.nan)
         paired = np.isfinite(partners)
         share = float(paired.mean())
