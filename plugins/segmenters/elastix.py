@@ -92,7 +92,10 @@ class Elastix(RegistrationSegmenter[ElastixConfig]):
     def find_transform(self, prepared: Prepared, name: str) -> tuple[FloatArray, dict[str, float]]:
         """Runs the maps one after the other; the final metric is by map."""
         import itk
+        from itk.support.lazy import ITKLazyLoadLock
 
+        # Its lock between processes guards nothing here, and Python warns of it at the end.
+        ITKLazyLoadLock.mp_lock = None
         # elastix's own number_of_threads setting crashes with B-splines; this one does not.
         itk.MultiThreaderBase.SetGlobalDefaultNumberOfThreads(self.config.threads)
         with tempfile.TemporaryDirectory(prefix="crossdl-elastix-") as folder:
