@@ -13,11 +13,11 @@ from crossdl.qc.pictures import View, draw
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHOWN = (2, 4)
-"""Which of :func:`crossdl.qc.pictures.views` a scan shows: at the basal ganglia and above."""
+SHOWN = (3, 6)
+"""Which of :func:`crossdl.qc.pictures.views` a scan shows: above the middle, and the coronal."""
 
 _COLUMNS = 6
-_WIDTH, _HEIGHT = 2.6, 2.0  # inches of a scan with its text
+_WIDTH, _HEIGHT = 2.6, 1.85  # inches of a scan with its text
 
 
 def sheet_figure(
