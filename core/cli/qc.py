@@ -75,14 +75,15 @@ def qc(
     )
     known = stored_verdicts(cohort) if cohort is not None and is_built(cohort) else {}
     scans = assess(found, known)
+    pages: list[Path] = []
     if out is not None:
         write_quality(out / "quality.csv", scans)
-        _gallery(out / "gallery.html", scans, target, anatomy, chosen)
+        pages = _gallery(out / "gallery.html", scans, target, anatomy, chosen)
     if sheet is not None:
         _sheet(sheet, scans, target, anatomy)
     failed, doubtful = sum(bool(one.failure) for one in scans), sum(one.flagged for one in scans)
     typer.echo(f"{len(scans)} scans, {doubtful - failed} flagged, {failed} failed.")
-    for written in (out and out / "gallery.html", out and out / "quality.csv", sheet):
+    for written in (*pages, out and out / "quality.csv", sheet):
         if written:
             typer.echo(f"Written: {written}")
 
@@ -111,12 +112,12 @@ def _gallery(
     target: Target,
     anatomy: Anatomy,
     composition: Composition,
-) -> None:
+) -> list[Path]:
     from crossdl.progress import track
     from crossdl.qc.gallery import picture_of, write_gallery
 
     records = {record.scan_id: record for record in target.records}
-    write_gallery(
+    return write_gallery(
         path,
         scans,
         (

@@ -21,6 +21,9 @@ from crossdl.qc.pictures import picture
 from crossdl.region_files import read_regions
 from crossdl.types import ScanRecord
 
+PER_PAGE = 400
+"""Scans of a page: about 30 MB, which browsers open within seconds."""
+
 _CODE = 2
 """Raised whenever pictures of the same regions look different."""
 
@@ -59,30 +62,45 @@ def write_gallery(
     *,
     name: str,
     key: str,
-) -> None:
-    """Writes the page.
+    per_page: int = PER_PAGE,
+) -> list[Path]:
+    """Writes the page; of many scans several, which keep their verdicts together.
 
     Args:
-        path: .html; it needs no other file and no network.
-        scans: In the order of the page.
+        path: .html; it needs no other file and no network. Further pages get ``-2`` and so on
+            before the ending; older ones are removed.
+        scans: In the order of the pages.
         pictures: Of each scan, WebP.
         anatomy: Names and colours of regions.
         name: Of the cohort.
         key: What the browser keeps verdicts under: the same for the same cohort and segmenter.
+        per_page: Most scans of a page.
+
+    Returns:
+        The pages.
     """
     colours = {r.part_title: part_colour(anatomy, k) for k, r in enumerate(anatomy.regions)}
-    write_text(
-        path,
-        render_page(
+    count = max(1, -(-len(scans) // per_page))
+    pages = [path, *(path.with_stem(f"{path.stem}-{k}") for k in range(2, count + 1))]
+    shown = iter(pictures)
+    for number, page in enumerate(pages):
+        part = scans[number * per_page : (number + 1) * per_page]
+        html = render_page(
             "gallery.html.j2",
             name=name,
-            cards=[_card(one, shown, anatomy) for one, shown in zip(scans, pictures, strict=True)],
+            cards=[_card(one, next(shown), anatomy) for one in part],
+            pages=[one.name for one in pages],
+            number=number,
             parts=colours,
             window=f"{anatomy.window.level:g}/{anatomy.window.width:g}",
             key=f"crossdl-qc-{hashlib.sha256(key.encode()).hexdigest()[:16]}",
             longest=LONGEST_NOTE,
-        ),
-    )
+        )
+        write_text(page, html)
+    for old in path.parent.glob(f"{path.stem}-[0-9]*{path.suffix}"):
+        if old not in pages:
+            old.unlink()
+    return pages
 
 
 def _card(one: Assessed, shown: bytes | None, anatomy: Anatomy) -> dict[str, Any]:

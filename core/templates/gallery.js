@@ -2,15 +2,28 @@
 const byId = (id) => document.getElementById(id);
 const cards = [...document.querySelectorAll(".scan")];
 const verdicts = new Map(); // scan -> {verdict, note, regions}
-let key = "", at = 0, unsaved = false, lastTime = Date.now();
+let key = "", pages = 1, at = 0, unsaved = false, lastTime = Date.now();
 const seconds = []; // between verdicts
 const say = (text) => { byId("message").textContent = text; };
 const noteOf = (card) => card.querySelector("input");
 const visible = () => cards.filter((card) => !card.hidden);
 
+const onPage = new Map(cards.map((card) => [card.dataset.scan, card]));
+
+function stored() {
+  try {
+    return JSON.parse(localStorage.getItem(key) || "[]");
+  } catch (error) {
+    return []; // nothing is kept: a new beginning
+  }
+}
+
+// Verdicts given on the other pages of this gallery.
+const elsewhere = () => (pages > 1 ? stored().filter(([scan]) => !onPage.has(scan)) : []);
+
 function keep() {
   try {
-    localStorage.setItem(key, JSON.stringify([...verdicts]));
+    localStorage.setItem(key, JSON.stringify([...elsewhere(), ...verdicts]));
   } catch (error) {
     say("this browser keeps nothing: save the verdicts before you close the page");
   }
@@ -84,6 +97,9 @@ function toCsv() {
     const found = verdicts.get(card.dataset.scan);
     if (found) rows.push([card.dataset.scan, found.verdict, found.note, found.regions]);
   }
+  for (const [scan, found] of elsewhere()) {
+    rows.push([scan, found.verdict, found.note, found.regions]);
+  }
   return rows.map((row) => row.map(cell).join(",") + "\n").join("");
 }
 
@@ -111,7 +127,7 @@ function load(text) {
   }
   let taken = 0;
   for (const row of rows) {
-    const card = cards.find((one) => one.dataset.scan === row[place("scan")]);
+    const card = onPage.get(row[place("scan")]);
     const verdict = row[place("verdict")];
     if (!card || !["keep", "drop"].includes(verdict)) continue;
     const note = row[place("note")] || "", regions = row[place("regions")] || "";
@@ -133,7 +149,8 @@ function save() {
   link.click();
   unsaved = false;
   count();
-  say(`verdicts.csv: ${verdicts.size} verdicts; give it to crossdl qc --verdicts`);
+  const total = verdicts.size + elsewhere().length;
+  say(`verdicts.csv: ${total} verdicts; give it to crossdl qc --verdicts`);
 }
 
 function press(event) {
@@ -157,8 +174,9 @@ function press(event) {
   event.preventDefault();
 }
 
-function start(name) {
+function start(name, pageCount) {
   key = name;
+  pages = pageCount;
   for (const mark of document.querySelectorAll("[data-colour]")) {
     mark.style.background = mark.dataset.colour;
   }
@@ -166,15 +184,13 @@ function start(name) {
     const { scan, verdict, regions } = card.dataset;
     if (verdict) verdicts.set(scan, { verdict, note: noteOf(card).value, regions });
   }
-  try {
-    for (const [scan, found] of JSON.parse(localStorage.getItem(key) || "[]")) {
-      const card = cards.find((one) => one.dataset.scan === scan);
-      if (!card || found.regions !== card.dataset.regions) continue; // judged by other regions
-      verdicts.set(scan, found);
-      noteOf(card).value = found.note;
-      unsaved = true;
-    }
-  } catch (error) { /* nothing is kept: a new beginning */ }
+  for (const [scan, found] of stored()) {
+    const card = onPage.get(scan);
+    if (!card || found.regions !== card.dataset.regions) continue; // judged by other regions
+    verdicts.set(scan, found);
+    noteOf(card).value = found.note;
+    unsaved = true;
+  }
   for (const card of cards) {
     paint(card);
     card.addEventListener("click", (event) => {

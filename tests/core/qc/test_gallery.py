@@ -43,6 +43,28 @@ def test_one_file_without_network(tmp_path: Path) -> None:
     assert re.search(r"Brain stem</td><td>10<", page)
 
 
+def test_many_scans_are_on_several_pages(tmp_path: Path) -> None:
+    scans = [Assessed(f"s{k}", None, "lost") for k in range(5)]
+
+    def write(per_page: int) -> list[str]:
+        path = tmp_path / "gallery.html"
+        pages = write_gallery(
+            path, scans, [None] * 5, ANATOMY, name="n", key="k", per_page=per_page
+        )
+        assert sorted(pages) == sorted(tmp_path.glob("*.html"))
+        return [page.read_text(encoding="utf-8") for page in pages]
+
+    first, second, third = write(2)
+    assert 'data-scan="s1"' in first and 'data-scan="s2"' in second and 'data-scan="s4"' in third
+    assert '<a href="gallery-2.html">2</a>' in first and '<a href="gallery.html">1</a>' in third
+    run(tmp_path / "gallery.html", 'key_("d"); key_("k"); return 0;')
+    said = run(tmp_path / "gallery-2.html", 'key_("k"); return toCsv();')
+    assert said == "scan,verdict,note,regions\ns2,keep,,\ns0,drop,,\ns1,keep,,\n"
+    (tmp_path / "scripted.html").unlink()
+    (only,) = write(5)
+    assert "<nav>" not in only
+
+
 def run(page: Path, script: str) -> object:
     """What a script returns that runs in the page, in a real browser."""
     if CHROMIUM is None:
