@@ -7,6 +7,7 @@ import typer
 from crossdl.cli.discretizer_agree import agree
 from crossdl.cli.discretizer_annotate import adjudicate, annotate
 from crossdl.cli.discretizer_evaluate import evaluate
+from crossdl.cli.discretizer_export import export
 from crossdl.cli.discretizer_sample import sample
 from crossdl.cli.discretizer_train import train
 
@@ -20,3 +21,4 @@ discretizer.command()(agree)
 discretizer.command()(adjudicate)
 discretizer.command()(train)
 discretizer.command()(evaluate)
+discretizer.command()(export)

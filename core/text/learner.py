@@ -151,15 +151,23 @@ def _examples(texts: SentenceLabels, labels: LabelSet, tokenizer: Any, max_lengt
 
 def _calibrated(model: TextModel, valid: SentenceLabels, *, bf16: bool) -> TextModel:
     """The model with temperatures and thresholds from validation texts, as configured."""
+    from scipy.special import expit
+
+    from crossdl.text.inference import on_torch
+
     n_regions = len(model.labels.label_names)
     parts = (slice(0, n_regions), slice(n_regions, None))
     targets = np.concatenate([valid.regions, valid.types], axis=1)
+    if not model.config.calibrate and model.config.cutoffs != "f1":
+        return model
+    z = model.logits(valid.sentences, on_torch(model.network, bf16=bf16))
     if model.config.calibrate:
-        z = model.logits(valid.sentences, bf16=bf16)
-        warm, cold = (temperature(z[:, part], targets[:, part]) for part in parts)
-        model = replace(model, temperatures=(warm, cold))
+        temperatures = [temperature(z[:, part], targets[:, part]) for part in parts]
+        model = replace(model, temperatures=(temperatures[0], temperatures[1]))
+        for part, one in zip(parts, temperatures, strict=True):
+            z[:, part] /= one
     if model.config.cutoffs == "f1":
-        p = model.probabilities(valid.sentences, bf16=bf16)
+        p = expit(z)
         first, second = (best_f1_thresholds(p[:, part], targets[:, part]) for part in parts)
         model = replace(model, thresholds=(first, second))
     return model

@@ -26,6 +26,7 @@ from crossdl.types import FloatArray
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+    from crossdl.text.inference import Forward
     from crossdl.text.network import TextNetwork
 
 FORMAT = 1
@@ -56,23 +57,28 @@ class TextModel:
     thresholds: tuple[FloatArray, FloatArray]
     summary: dict[str, Any]
 
-    def logits(self, texts: Sequence[str], *, bf16: bool) -> FloatArray:
-        """Calibrated logits of n texts, ``(n, R + T)``; each text is read in one mirror image."""
+    def logits(self, texts: Sequence[str], forward: Forward) -> FloatArray:
+        """Calibrated logits of n texts, ``(n, R + T)``; each text is read in one mirror image.
+
+        Args:
+            texts: At least one.
+            forward: ``network`` on the machine that shall compute it.
+        """
         from crossdl.text.inference import logits
         from crossdl.text.sides import images, swap_back
 
         seen = images(texts, self.labels)
-        raw = logits(self.network, self.tokenizer, seen.texts, self.config.max_length, bf16=bf16)
+        raw = logits(forward, self.tokenizer, seen.texts, self.config.max_length)
         scale = np.ones(raw.shape[1], dtype=np.float32)
         n_regions = len(self.labels.label_names)
         scale[:n_regions], scale[n_regions:] = self.temperatures
         return swap_back(raw / scale, seen, self.labels)
 
-    def probabilities(self, texts: Sequence[str], *, bf16: bool) -> FloatArray:
-        """Calibrated probabilities of n texts, ``(n, R + T)`` float32."""
+    def probabilities(self, texts: Sequence[str], forward: Forward) -> FloatArray:
+        """Calibrated probabilities of n texts, ``(n, R + T)`` float32; see :meth:`logits`."""
         from scipy.special import expit
 
-        return np.asarray(expit(self.logits(texts, bf16=bf16)), dtype=np.float32)
+        return np.asarray(expit(self.logits(texts, forward)), dtype=np.float32)
 
 
 def write_model(model: TextModel, folder: Path) -> None:

@@ -164,6 +164,11 @@ class TextConfig(DiscretizerConfig):
     precision: Precision = Field(
         default="auto", description="auto: bf16 where the processor has instructions for it"
     )
+    engine: Literal["torch", "onnx", "onnx_int8"] = Field(
+        default="torch",
+        description="what computes the labels; onnx and onnx_int8 (8 bit integers, which change "
+        "probabilities a little) are ONNX Runtime and need the extra crossdl[onnx]",
+    )
     save_dtype: Literal["float32", "float16"] = Field(
         default="float32", description="of the saved weights; float16 halves the file"
     )

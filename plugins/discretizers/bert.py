@@ -16,6 +16,7 @@ from crossdl.text.settings import NEW, SHIPPED, TextConfig
 from crossdl.types import FloatArray, SentenceLabels
 
 if TYPE_CHECKING:
+    from crossdl.text.inference import Forward
     from crossdl.text.model import TextModel
 
 
@@ -37,6 +38,7 @@ class BertDiscretizer(ReportDiscretizer[BertConfig]):
         """Keeps both; weights are read when they are needed."""
         super().__init__(config, anatomy)
         self._model: TextModel | None = None
+        self._forward: Forward | None = None
 
     @property
     def level(self) -> Level:
@@ -59,15 +61,13 @@ class BertDiscretizer(ReportDiscretizer[BertConfig]):
         Raises:
             InputError: There is no trained model.
         """
-        from crossdl.networks.devices import uses_bf16
-
         model = self._ready
         written = [i for i, text in enumerate(sentences) if text.strip()]
         n_regions = len(self.labels.label_names)
         values = np.zeros((len(sentences), n_regions + self.labels.n_types), dtype=np.float32)
         if written:
             texts = [sentences[i] for i in written]
-            values[written] = model.probabilities(texts, bf16=uses_bf16(self.config.precision))
+            values[written] = model.probabilities(texts, self._engine(model))
         return SentenceLabels(tuple(sentences), values[:, :n_regions], values[:, n_regions:])
 
     def fit(
@@ -106,6 +106,7 @@ class BertDiscretizer(ReportDiscretizer[BertConfig]):
             seed=seed,
             folder=folder,
         )
+        self._forward = None
 
     def _exchanged(self, sentences: Sequence[str], seed: int) -> SentenceLabels:
         """New sentences with other terms, labelled by rules."""
@@ -124,6 +125,13 @@ class BertDiscretizer(ReportDiscretizer[BertConfig]):
 
         write_model(self._ready, folder)
 
+    def export(self, path: Path, *, int8: bool) -> None:
+        """Writes the network as an ONNX file; see :func:`crossdl.text.onnx.export`."""
+        from crossdl.text.onnx import export
+
+        model = self._ready
+        export(model.network, path, max_length=model.config.max_length, int8=int8)
+
     def load(self, folder: Path) -> None:
         """Reads what :meth:`save` wrote.
 
@@ -132,7 +140,22 @@ class BertDiscretizer(ReportDiscretizer[BertConfig]):
         """
         from crossdl.text.model import read_model
 
-        self._model = read_model(folder, BertConfig, self.labels)
+        self._model, self._forward = read_model(folder, BertConfig, self.labels), None
+
+    def _engine(self, model: TextModel) -> Forward:
+        """The trained network, on the engine of the config."""
+        from crossdl.networks.devices import uses_bf16
+        from crossdl.text.inference import on_torch
+        from crossdl.text.onnx import on_onnx
+
+        if self._forward is None:
+            network, engine = model.network, self.config.engine
+            if engine == "torch":
+                self._forward = on_torch(network, bf16=uses_bf16(self.config.precision))
+            else:
+                longest = model.config.max_length
+                self._forward = on_onnx(network, max_length=longest, int8=engine == "onnx_int8")
+        return self._forward
 
     @property
     def _ready(self) -> TextModel:
