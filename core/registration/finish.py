@@ -65,10 +65,11 @@ def measure(
     Returns:
         ``similarity``: correlation of warped template and patient (windowed HU) inside the fixed
         mask, -1 to 1. ``brain_similarity``: the same inside the carried regions, in the narrower
-        window and smoothed, so that skull and air do not decide it. ``head_dice``: overlap of the
-        heads inside the mask, 0 to 1. ``folded_fraction``: part of the head where the Jacobian
-        determinant of the transform is not positive. ``displacement_mm``: 95th percentile of its
-        length there.
+        window and smoothed, so that skull and air do not decide it. ``alignment_similarity``: the
+        same after the first alignment alone, which cannot bend one structure into another: a
+        head that is upside down is told by it. ``head_dice``: overlap of the heads inside the
+        mask, 0 to 1. ``folded_fraction``: part of the head where the Jacobian determinant of the
+        transform is not positive. ``displacement_mm``: 95th percentile of its length there.
     """
     grid = prepared.working_grid
     mask = _array(prepared.fixed_mask) > 0
@@ -76,18 +77,29 @@ def measure(
     warp = partial(_warp, prepared, displacement)
     warped = _array(warp(prepared.moving, grid, float(fixed.min()), False))
     head = (_array(warp(prepared.moving_head, grid, 0, True)) > 0) & mask
-    brain = (_array(warp(prepared.labels, grid, 0, True)) > 0) & mask
     own = (_array(prepared.fixed_head) > 0) & mask
     determinant = _jacobian(displacement, grid)
     length = np.linalg.norm(displacement, axis=-1)
-    soft = [_smooth(np.clip(a, *brain_window), grid)[brain] for a in (warped, fixed)]
+    still = np.zeros_like(displacement)
     return {
         "similarity": _correlation(warped[mask], fixed[mask]),
-        "brain_similarity": _correlation(*soft),
+        "brain_similarity": _brain_similarity(prepared, displacement, brain_window),
+        "alignment_similarity": _brain_similarity(prepared, still, brain_window),
         "head_dice": float(2 * (head & own).sum() / max(1, head.sum() + own.sum())),
         "folded_fraction": float((determinant[own] <= 0).mean()) if own.any() else 1.0,
         "displacement_mm": float(np.percentile(length[own], 95)) if own.any() else 0.0,
     }
+
+
+def _brain_similarity(
+    prepared: Prepared, displacement: npt.NDArray[Any], window: tuple[float, float]
+) -> float:
+    grid, fixed = prepared.working_grid, _array(prepared.fixed)
+    warped = _array(_warp(prepared, displacement, prepared.moving, grid, float(fixed.min()), False))
+    labels = _array(_warp(prepared, displacement, prepared.labels, grid, 0, True))
+    brain = (labels > 0) & (_array(prepared.fixed_mask) > 0)
+    smooth = [_smooth(np.clip(a, *window), grid)[brain] for a in (warped, fixed)]
+    return _correlation(*smooth)
 
 
 def displacement_image(prepared: Prepared, displacement: npt.NDArray[Any]) -> Any:

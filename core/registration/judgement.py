@@ -1,4 +1,24 @@
-"""From measures of a registration to a score and to doubts, each with its reason."""
+"""From measures of a registration to a score and to doubts, each with its reason.
+
+Every measure has a limit and earns a credit: 1 at its best value, 0.5 at the limit, 0 at its worst,
+linear between. The score is the smallest credit, so it is below 0.5 exactly when a measure is
+beyond its limit. Ratios count by their logarithm; a missing region counts 0.5 times the part of
+the regions that are there.
+
+=====================  ====  ============  =======================================
+measure                best  limit         worst
+=====================  ====  ============  =======================================
+similarity             1     its gate      0
+brain_similarity       1     its gate      0
+alignment_similarity   1     its gate      0
+head_dice              1     its gate      0
+folded_fraction        0     its gate      10 times the gate, at least 0.1
+soft_tissue_fraction   1     its gate      0
+coverage               1     its gate      0
+share of a region      1     gate, 1/gate  gate squared, either way; the worst region
+ratio of two sides     1     gate, 1/gate  gate squared, either way; the worst pair
+=====================  ====  ============  =======================================
+"""
 
 from __future__ import annotations
 
@@ -20,6 +40,7 @@ class Limits:
     Attributes:
         similarity: Lowest correlation of warped template and patient.
         brain_similarity: Lowest correlation of the two inside the regions.
+        alignment_similarity: The same after the first alignment, before anything bends.
         head_dice: Lowest overlap of the two heads.
         folded: Largest fraction of the head where the transform turns inside out.
         soft_tissue: Smallest part of the regions with the HU of brain, fluid or blood.
@@ -32,6 +53,7 @@ class Limits:
 
     similarity: float
     brain_similarity: float
+    alignment_similarity: float
     head_dice: float
     folded: float
     soft_tissue: float
@@ -95,9 +117,9 @@ def judge(
     """Holds every measure of a registration against its limit.
 
     Args:
-        values: ``similarity``, ``brain_similarity``, ``head_dice``, ``folded_fraction``,
-            ``soft_tissue_fraction``, ``coverage``, ``region_volumes_ml`` and
-            ``left_right_ratio``; see :mod:`crossdl.registration.finish`.
+        values: ``similarity``, ``brain_similarity``, ``alignment_similarity``, ``head_dice``,
+            ``folded_fraction``, ``soft_tissue_fraction``, ``coverage``, ``region_volumes_ml``
+            and ``left_right_ratio``; see :mod:`crossdl.registration.finish`.
         shares: Each region's part of the volume of all regions in the atlas.
         anatomy: Names of the regions.
         limits: When a measure is doubted.
@@ -121,6 +143,18 @@ def _images(values: Mapping[str, Any], limits: Limits) -> Iterator[Finding]:
             f"template and patient correlate by only {values[name]:.2f} {where} (at least "
             f"{limit:g} expected): look at the regions before using them",
         )
+    aligned = values["alignment_similarity"]
+    yield Finding(
+        credit(
+            aligned,
+            best=1.0,
+            limit=limits.alignment_similarity,
+            worst=min(0.0, limits.alignment_similarity),
+        ),
+        f"template and patient correlate by only {aligned:.2f} inside the regions after the first "
+        f"alignment (at least {limits.alignment_similarity:g} expected): the head may be turned "
+        "or upside down, or far from the template",
+    )
     yield Finding(
         credit(values["head_dice"], best=1.0, limit=limits.head_dice, worst=0.0),
         f"the heads of template and patient overlap by only {values['head_dice']:.2f} (Dice; "

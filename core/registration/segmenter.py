@@ -83,9 +83,10 @@ class RegistrationSegmenter(RegionSegmenter[RegistrationConfigT]):
         """Registers; see :meth:`crossdl.interfaces.RegionSegmenter.segment`.
 
         Quality values: ``score`` (0 to 1, see :mod:`crossdl.registration.judgement`),
-        ``final_metric`` by stage, ``similarity``, ``brain_similarity``, ``head_dice``,
-        ``folded_fraction``, ``displacement_mm``, ``soft_tissue_fraction``, ``coverage``,
-        ``region_volumes_ml``, ``left_right_ratio``, ``atlas``, ``seconds``.
+        ``final_metric`` by stage, ``similarity``, ``brain_similarity``,
+        ``alignment_similarity``, ``head_dice``, ``folded_fraction``, ``displacement_mm``,
+        ``soft_tissue_fraction``, ``coverage``, ``region_volumes_ml``, ``left_right_ratio``,
+        ``atlas``, ``seconds``.
 
         Raises:
             InputError: No head is found.

@@ -22,6 +22,7 @@ ANATOMY = load_anatomy("head_ct")
 LIMITS = Limits(
     similarity=0.8,
     brain_similarity=0.6,
+    alignment_similarity=0.5,
     head_dice=0.9,
     folded=0.01,
     soft_tissue=0.75,
@@ -39,6 +40,7 @@ def values(volumes: dict[str, float] | None = None, **changes: Any) -> dict[str,
     good = {
         "similarity": 1.0,
         "brain_similarity": 1.0,
+        "alignment_similarity": 1.0,
         "head_dice": 1.0,
         "folded_fraction": 0.0,
         "soft_tissue_fraction": 1.0,
@@ -63,6 +65,7 @@ def test_without_a_fault_the_score_is_one() -> None:
     [
         ("similarity", 0.81, 0.79, "0.79 in the head"),
         ("brain_similarity", 0.61, 0.59, "0.59 inside the regions"),
+        ("alignment_similarity", 0.51, 0.49, "0.49 inside the regions after the first alignment"),
         ("head_dice", 0.91, 0.89, "heads of template and patient"),
         ("folded_fraction", 0.009, 0.011, "folds in 1.1%"),
         ("soft_tissue_fraction", 0.76, 0.74, "74%"),

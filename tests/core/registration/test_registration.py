@@ -74,6 +74,7 @@ def test_first_alignment_finds_tilt_place_and_size(
     assert overlap(labels, source.regions.labels) > 0.9
     values = measure(ready, still(ready), BRAIN)
     assert values["similarity"] > 0.9
+    assert values["alignment_similarity"] == values["brain_similarity"]
     assert values["brain_similarity"] > 0.9
     assert values["head_dice"] > 0.95
     assert values["folded_fraction"] == 0.0
