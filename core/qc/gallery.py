@@ -124,22 +124,14 @@ def _card(one: Assessed, shown: bytes | None, anatomy: Anatomy) -> dict[str, Any
 
 
 def _attempts(given: Any) -> list[str]:
-    """What was tried, one line each; segmenters say it as text or as named values."""
+    """What a chain of segmenters tried, one line each."""
     lines = []
     for item in given if isinstance(given, list | tuple) else ():
-        if isinstance(item, Mapping):
-            lines.append(", ".join(f"{k}: {_short(v)}" for k, v in item.items()))
-        else:
-            lines.append(_short(item))
+        score = item.get("score")
+        said = [f"score {score:.2f}"] if isinstance(score, int | float) else []
+        said += [item["error"]] if item.get("error") else list(item.get("flags", ()))
+        lines.append(f"{item.get('step')}: {'; '.join(said) or 'no doubt'}")
     return lines
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    if isinstance(value, list | tuple):
-        return "; ".join(map(_short, value)) or "none"
-    return str(value)
 
 
 def _volumes(given: Any, anatomy: Anatomy) -> list[tuple[str, str]]:

@@ -17,14 +17,17 @@ from crossdl.qc.gallery import write_gallery
 ANATOMY = load_anatomy("head_ct")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
 NASTY = '</script><img src=x onerror="alert(1)">'
+ATTEMPTS = [
+    {"step": "elastix", "score": 0.2, "flags": ["folds, much"], "error": ""},
+    {"step": "ants", "score": None, "flags": [], "error": "took longer than 9 s"},
+]
 VOLUMES = {region.name: 10.0 for region in ANATOMY.regions}
 
 
 def gallery(path: Path) -> str:
     scans = [
         Assessed("lost", None, "the worker process died"),
-        Assessed(NASTY, Path("r1"), "", ("folds, much",), {"score": 0.2, "attempts": [
-            {"step": "elastix", "flags": ["folds"]}, "ants"]}),
+        Assessed(NASTY, Path("r1"), "", ("folds, much",), {"score": 0.2, "attempts": ATTEMPTS}),
         Assessed("c", Path("r2"), "", (), {"score": 0.9, "region_volumes_ml": VOLUMES}),
         Assessed("d", Path("r3"), "", ("small",), {}, "keep", "looked at"),
     ]  # fmt: skip
@@ -38,7 +41,8 @@ def test_one_file_without_network(tmp_path: Path) -> None:
     assert page.count("data:image/webp;base64,") == 3
     assert "default-src 'none'" in page
     assert NASTY not in page and "alert(1)" in page
-    assert "the worker process died" in page and "step: elastix, flags: folds" in page
+    assert "the worker process died" in page and "elastix: score 0.20; folds, much<" in page
+    assert "ants: took longer than 9 s<" in page
     assert re.search(r"Frontal lobe</td><td>R 10, L 10<", page)
     assert re.search(r"Brain stem</td><td>10<", page)
 
