@@ -9,8 +9,8 @@ the regions that are there.
 measure                best  limit         worst
 =====================  ====  ============  =======================================
 similarity             1     its gate      0
-brain_similarity       1     its gate      0
-alignment_similarity   1     its gate      0
+mean of brain and      1     its gate      0
+alignment_similarity
 head_dice              1     its gate      0
 folded_fraction        0     its gate      10 times the gate, at least 0.1
 soft_tissue_fraction   1     its gate      0
@@ -39,8 +39,8 @@ class Limits:
 
     Attributes:
         similarity: Lowest correlation of warped template and patient.
-        brain_similarity: Lowest correlation of the two inside the regions.
-        alignment_similarity: The same after the first alignment, before anything bends.
+        brain_similarity: Lowest mean of the correlations of the two inside the regions after the
+            first alignment and at the end: what had to bend far is as doubtful as what differs.
         head_dice: Lowest overlap of the two heads.
         folded: Largest fraction of the head where the transform turns inside out.
         soft_tissue: Smallest part of the regions with the HU of brain, fluid or blood.
@@ -53,7 +53,6 @@ class Limits:
 
     similarity: float
     brain_similarity: float
-    alignment_similarity: float
     head_dice: float
     folded: float
     soft_tissue: float
@@ -134,26 +133,19 @@ def judge(
 
 
 def _images(values: Mapping[str, Any], limits: Limits) -> Iterator[Finding]:
-    for name, where, limit in (
-        ("similarity", "in the head", limits.similarity),
-        ("brain_similarity", "inside the regions", limits.brain_similarity),
-    ):
-        yield Finding(
-            credit(values[name], best=1.0, limit=limit, worst=min(0.0, limit)),
-            f"template and patient correlate by only {values[name]:.2f} {where} (at least "
-            f"{limit:g} expected): look at the regions before using them",
-        )
-    aligned = values["alignment_similarity"]
+    whole, limit = values["similarity"], limits.similarity
     yield Finding(
-        credit(
-            aligned,
-            best=1.0,
-            limit=limits.alignment_similarity,
-            worst=min(0.0, limits.alignment_similarity),
-        ),
-        f"template and patient correlate by only {aligned:.2f} inside the regions after the first "
-        f"alignment (at least {limits.alignment_similarity:g} expected): the head may be turned "
-        "or upside down, or far from the template",
+        credit(whole, best=1.0, limit=limit, worst=min(0.0, limit)),
+        f"template and patient correlate by only {whole:.2f} in the head (at least {limit:g} "
+        "expected): look at the regions before using them",
+    )
+    start, end = values["alignment_similarity"], values["brain_similarity"]
+    mean, limit = (start + end) / 2, limits.brain_similarity
+    yield Finding(
+        credit(mean, best=1.0, limit=limit, worst=min(0.0, limit)),
+        f"inside the regions template and patient correlate by only {start:.2f} after the first "
+        f"alignment and {end:.2f} at the end (a mean of at least {limit:g} expected): the head "
+        "may be turned or upside down, or far from the template",
     )
     yield Finding(
         credit(values["head_dice"], best=1.0, limit=limits.head_dice, worst=0.0),

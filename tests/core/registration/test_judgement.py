@@ -22,7 +22,6 @@ ANATOMY = load_anatomy("head_ct")
 LIMITS = Limits(
     similarity=0.8,
     brain_similarity=0.6,
-    alignment_similarity=0.5,
     head_dice=0.9,
     folded=0.01,
     soft_tissue=0.75,
@@ -64,8 +63,8 @@ def test_without_a_fault_the_score_is_one() -> None:
     ("name", "inside", "beyond", "words"),
     [
         ("similarity", 0.81, 0.79, "0.79 in the head"),
-        ("brain_similarity", 0.61, 0.59, "0.59 inside the regions"),
-        ("alignment_similarity", 0.51, 0.49, "0.49 inside the regions after the first alignment"),
+        ("brain_similarity", 0.21, 0.19, "0.19 at the end"),
+        ("alignment_similarity", 0.21, 0.19, "0.19 after the first alignment"),
         ("head_dice", 0.91, 0.89, "heads of template and patient"),
         ("folded_fraction", 0.009, 0.011, "folds in 1.1%"),
         ("soft_tissue_fraction", 0.76, 0.74, "74%"),
@@ -80,7 +79,7 @@ def test_a_measure_beyond_its_limit_is_a_doubt_and_a_low_score(
     found = judged(values(**{name: beyond}))
     assert score(found) < FLAGGED_BELOW
     assert len(doubts(found)) == 1 and words in doubts(found)[0]
-    worse = judged(values(**{name: 1.0 if name == "folded_fraction" else 0.0}))
+    worse = judged(values(**{name: 1.0 if name == "folded_fraction" else -1.0}))
     assert score(worse) == 0.0
 
 
