@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from crossdl.registration.images import grid_of
-from crossdl.types import Float64Array
+from crossdl.types import BoolArray, Float64Array, Grid
 
 Method = Literal["annealing", "moments"]
 
@@ -32,7 +32,9 @@ _LEAST_PAIRED = 0.5
 _EVALUATIONS = 1000
 
 _AROUND_VOXELS = 2
-_STRIDE = 2
+_ROUGH, _FINE = 3, 2
+"""The search looks at every third voxel along each axis, its end at every second."""
+
 _STARTS = (-1.5, 0.0, 1.5)
 _CORNERS = np.vstack([np.zeros(3), np.eye(3)])
 
@@ -73,7 +75,7 @@ def symmetrise(
 ) -> Symmetry:
     """Finds the plane of symmetry of a head.
 
-    Every voxel of the head is compared with the image at its mirror point, a reflection of three
+    Voxels of the head are compared with the image at its mirror point, a reflection of three
     unknowns. Voxels whose partner lies outside the scan do not count, so fields of view may end
     inside the head.
 
@@ -106,7 +108,7 @@ def symmetrise(
         fits = [minimize(asymmetry, start, **downhill) for start in starts[:2]]
         rough = min(fits, key=lambda fit: float(fit.fun))
     found = minimize(
-        asymmetry, rough.x, method="Nelder-Mead", bounds=bounds,
+        asymmetry, rough.x, args=(_FINE,), method="Nelder-Mead", bounds=bounds,
         options={"initial_simplex": rough.x + 0.1 * _CORNERS, "xatol": 0.01, "fatol": 1e-5},
     )  # fmt: skip
     yaw, roll, distance = found.x * _SCALE
@@ -142,35 +144,40 @@ class _Asymmetry:
         self._values = np.where(near, values, pad)
         self._values[~seen] = np.nan
         grid = grid_of(head)
+        heights = grid.affine[2, 3] + grid.affine[2, 2] * np.arange(len(inside))[:, None, None]
         world = grid.index_to_world(np.argwhere(inside))
         lowest = world[:, 2].max() - _HEAD_MM
         self._head = world[world[:, 2] > lowest]
         self.pivot: Float64Array = self._head.mean(axis=0)
-        every = (slice(None, None, _STRIDE),) * 3
-        index = np.argwhere((near & seen)[every]) * _STRIDE
-        place = grid.index_to_world(index)
-        index, place = index[place[:, 2] > lowest], place[place[:, 2] > lowest]
-        self._own = self._values[tuple(index.T)]
-        self._index = index.T.astype(np.float64)
-        self._offsets = place - self.pivot
+        self._samples = {
+            stride: self._every(near & seen & (heights > lowest), grid, stride)
+            for stride in (_ROUGH, _FINE)
+        }
         self._spacing = np.array(grid.spacing)
         self.evaluations = 0
 
-    def __call__(self, values: Float64Array) -> float:
+    def __call__(self, values: Float64Array, stride: int = _ROUGH) -> float:
         from scipy.ndimage import map_coordinates
 
         self.evaluations += 1
         yaw, roll, distance = values * _SCALE
         normal = turned(yaw, roll)[:, 0]
-        steps = 2 * (self._offsets @ normal - distance)
-        index = self._index - (normal[::-1] / self._spacing)[:, None] * steps
+        index, offsets, own = self._samples[stride]
+        steps = 2 * (offsets @ normal - distance)
+        index = index - (normal[::-1] / self._spacing)[:, None] * steps
         partners = map_coordinates(self._values, index, order=1, cval=np.nan)
         paired = np.isfinite(partners)
         share = float(paired.mean())
-        a, b = self._own[paired], partners[paired]
+        a, b = own[paired], partners[paired]
         if share == 0 or a.std() == 0 or b.std() == 0:
             return 1.0
         return 1.0 - float(np.corrcoef(a, b)[0, 1]) * min(1.0, share / _LEAST_PAIRED)
+
+    def _every(self, mask: BoolArray, grid: Grid, stride: int) -> tuple[Float64Array, ...]:
+        """Indices ``(3, n)``, offsets from the pivot ``(n, 3)`` in mm and values ``(n,)``."""
+        index = np.argwhere(mask[::stride, ::stride, ::stride]) * stride
+        offsets = grid.index_to_world(index) - self.pivot
+        return index.T.astype(np.float64), offsets, self._values[tuple(index.T)]
 
     def inertia(self) -> Float64Array:
         """The head's axis of inertia that is nearest to left, as unknowns of the search."""
