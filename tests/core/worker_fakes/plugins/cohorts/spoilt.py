@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
@@ -54,7 +55,7 @@ class Spoilt(CohortSource[SpoiltConfig]):
         if name == "hung":
             time.sleep(600)
         if name in TURNS:
-            return Volume(*_turned(array, grid, *TURNS[name]), name)
+            return Volume(*turned(array, grid, np.argwhere(array > -200), name), name)
         boxes = {
             "one_slice": np.s_[middle[0] : middle[0] + 1],
             "upper_half": np.s_[middle[0] :],
@@ -90,11 +91,14 @@ class Spoilt(CohortSource[SpoiltConfig]):
         return np.ascontiguousarray(array), grid
 
 
-def _turned(array: FloatArray, grid: Grid, axis: str, degrees: float) -> tuple[FloatArray, Grid]:
-    """The head turned about its middle, on an isotropic grid that holds all of it."""
+def turned(
+    array: FloatArray, grid: Grid, body: npt.ArrayLike, name: str, order: int = 1, fill: float = AIR
+) -> tuple[FloatArray, Grid]:
+    """An array turned about the middle of the body, on an isotropic grid that holds all of it."""
+    axis, degrees = TURNS[name]
     step, n = 2.0, 128
     affine = np.diag([step, step, step, 1.0])
-    middle = grid.index_to_world(np.argwhere(array > -200).mean(axis=0))
+    middle = grid.index_to_world(np.mean(body, axis=0))
     affine[:3, 3] = middle - step * n / 2
     new = Grid((n, n, n), affine)
     turn = np.eye(4)
@@ -103,6 +107,6 @@ def _turned(array: FloatArray, grid: Grid, axis: str, degrees: float) -> tuple[F
     index = np.linalg.inv(grid.affine) @ turn @ affine  # (w, h, d) → (w, h, d)
     flip = [2, 1, 0]
     made = affine_transform(
-        array, index[:3, :3][flip][:, flip], index[:3, 3][flip], new.shape, order=1, cval=AIR
+        array, index[:3, :3][flip][:, flip], index[:3, 3][flip], new.shape, order=order, cval=fill
     )
     return made.astype(np.float32), new
