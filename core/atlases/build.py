@@ -14,6 +14,7 @@ import numpy as np
 
 from crossdl.anatomy import load_anatomy
 from crossdl.atlases.average import average
+from crossdl.atlases.canvas import canvas
 from crossdl.atlases.folder import (
     DESCRIPTION,
     PROVENANCE,
@@ -21,7 +22,6 @@ from crossdl.atlases.folder import (
     Description,
     write_description,
 )
-from crossdl.atlases.reference import canvas, upright
 from crossdl.atlases.registering import Job, Source, carry_all
 from crossdl.catalog import Catalog
 from crossdl.config import ComponentConfig
@@ -30,6 +30,7 @@ from crossdl.files import filling, write_json
 from crossdl.interfaces import AtlasSource, CohortSource
 from crossdl.io.volumes import write_volume
 from crossdl.registration.segmenter import RegistrationSegmenter
+from crossdl.registration.upright import upright
 from crossdl.rundir import versions
 from crossdl.types import Volume
 
@@ -154,12 +155,14 @@ def build_atlas(
     threshold = anatomy.tissue_threshold
     given = _reference(recipe, catalog)
     window = (segmenter.config.window_low, segmenter.config.window_high)
-    reference = upright(given, window=window, tissue_threshold=threshold, seed=recipe.seed)
+    reference, _ = upright(
+        given, window=window, tissue_threshold=threshold, method="annealing", seed=recipe.seed
+    )
     grid = canvas(reference, recipe.shape, threshold)
     job = Job(
         tuple(map(str, catalog.plugin_paths)), recipe.anatomy, recipe.segmenter.model_dump_json()
     )
-    left, fingerprint = list(scans), _digest(reference)
+    left, fingerprint = list(scans), _digest(given)
     failures: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="crossdl-atlas-") as scratch:
         for number in range(1, recipe.rounds + 1):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from crossdl.atlas import Atlas
 from crossdl.errors import RegistrationError
+from crossdl.registration.judgement import Limits
 from crossdl.registration.segmenter import RegistrationSegmenter
 from crossdl.types import Grid, RegionMap, Volume
 
@@ -68,12 +69,15 @@ def carry(
             tissue_threshold=anatomy.tissue_threshold,
         )
         shape = config.working_shape or segmenter.default_shape
-        prepared = prepare(reference, moving, working_shape=shape)
+        prepared = prepare(
+            reference, moving, working_shape=shape, prealignment=config.prealignment,
+            seed=config.seed,
+        )  # fmt: skip
     displacement, metrics = segmenter.find_transform(prepared, scan.name)
     window = anatomy.window
     measures = measure(prepared, displacement, (window.low, window.high))
     del measures["brain_similarity"]  # compares inside regions, and a scan has none
-    problems = _doubts(measures, segmenter)
+    problems = _doubts(measures, config.limits)
     if problems:
         raise RegistrationError(f"{scan.name}: {'; '.join(problems)}")
 
@@ -85,21 +89,26 @@ def carry(
     both = sitk.CompositeTransform([pose, bend])  # the last one first
     image = to_image(scan.array, scan.grid)
     hu = resample(image, grid, float(UNSEEN), transform=both)
-    known = to_image(np.ones(prepared.working_grid.shape, dtype=np.uint8), prepared.working_grid)
-    near = resample(known, grid, 0, nearest=True)
+    near = resample(prepared.fixed_mask, grid, 0, nearest=True)  # no table, no head holder
     values = sitk.GetArrayFromImage(sitk.Mask(hu, near, float(UNSEEN)))
     rounded = np.rint(values.clip(np.iinfo(np.int16).min, UNSEEN)).astype(np.int16)
     return Carried(rounded, {**measures, "final_metric": metrics})
 
 
-def _doubts(
-    measures: Mapping[str, float], segmenter: RegistrationSegmenter[Any]
-) -> tuple[str, ...]:
-    """What the segmenter's own limits say of measures that need no regions."""
-    from crossdl.registration.judgement import Limits, doubts, judge
-
-    limits = Limits(**{f.name: getattr(segmenter.config, f"{f.name}_gate") for f in fields(Limits)})
-    without_regions: dict[str, Any] = {
-        "brain_similarity": 1.0, "coverage": 1.0, "region_volumes_ml": {}, "left_right_ratio": {},
-    }  # fmt: skip
-    return doubts(judge({**measures, **without_regions}, {}, segmenter.anatomy, limits, False))
+def _doubts(measures: Mapping[str, float], limits: Limits) -> list[str]:
+    """What is beyond the segmenter's own limits, of the measures that need no regions."""
+    similarity, heads = measures["similarity"], measures["head_dice"]
+    folded = measures["folded_fraction"]
+    found = []
+    if similarity < limits.similarity:
+        found.append(
+            f"scan and reference correlate by only {similarity:.2f} in the head (at least "
+            f"{limits.similarity:g} expected)"
+        )
+    if heads < limits.head_dice:
+        found.append(
+            f"the heads overlap by only {heads:.2f} (Dice; at least {limits.head_dice:g} expected)"
+        )
+    if folded > limits.folded:
+        found.append(f"the deformation folds in {folded:.1%} of the head")
+    return found

@@ -1,37 +1,13 @@
-"""The scan that others are registered to: put upright, and the grid of the template around it."""
+"""The grid of a template around the scan that others are registered to."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from crossdl.registration.images import box_grid, grid_of, head_mask
-from crossdl.registration.prepare import coarse_head
-from crossdl.registration.symmetry import symmetrise
 from crossdl.types import Grid, Volume
 
 _MARGIN_MM = 10.0
-
-
-def upright(
-    volume: Volume, *, window: tuple[float, float], tissue_threshold: float, seed: int
-) -> Volume:
-    """The same voxels in a world whose L axis is across the head and 0 in its mid-plane.
-
-    Nothing is resampled: only the grid turns.
-
-    Args:
-        volume: A head.
-        window: Lowest and highest HU that count.
-        tissue_threshold: HU above which a voxel is body.
-        seed: Of the search for the mid-plane.
-
-    Raises:
-        InputError: No head is found.
-    """
-    _, coarse, head = coarse_head(volume, window, tissue_threshold)
-    pose = symmetrise(coarse, head, window[0], seed=seed)
-    grid = Grid(volume.grid.shape, pose.matrix @ volume.grid.affine)
-    return Volume(volume.array, grid, volume.name)
 
 
 def canvas(volume: Volume, shape: tuple[int, int, int], tissue_threshold: float) -> Grid:
@@ -40,7 +16,7 @@ def canvas(volume: Volume, shape: tuple[int, int, int], tissue_threshold: float)
     Slices lie across S; their pixels are square if ``shape`` is.
 
     Args:
-        volume: See :func:`upright`.
+        volume: See :func:`crossdl.registration.upright.upright`.
         shape: ``(D, H, W)``.
         tissue_threshold: HU above which a voxel is body.
 
