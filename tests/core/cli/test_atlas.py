@@ -244,7 +244,7 @@ def test_a_bad_reference_is_named(scans: Path, registry: Path, tmp_path: Path) -
 @pytest.mark.slow
 def test_rounds_and_a_reference_of_ones_own(scans: Path, registry: Path, tmp_path: Path) -> None:
     reference = sorted(scans.iterdir())[0]
-    out = built([scans], tmp_path / "mine", registry, reference=reference, iterations=2)
+    out = built([scans], tmp_path / "mine", registry, reference=reference, iterations=2, count=2)
     record = json.loads((out / "provenance.json").read_text(encoding="utf-8"))
     assert record["reference"]["name"] == reference.name.split(".")[0] and record["rounds"] == 2
     template: Volume = read_volume(out / "template.nii.gz")
