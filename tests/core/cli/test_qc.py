@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 from crossdl.cli import app
 from crossdl.cli.qc import qc
 from crossdl.errors import ConfigError, InputError
+from crossdl.qc.pictures import MOST_BYTES
 
 PLUGINS = Path(__file__).parent.parent / "worker_fakes" / "plugins"
 
@@ -69,3 +72,20 @@ def test_mistakes_are_one_sentence(tmp_path: Path, registry: Path) -> None:
     verdicts.write_text("scan,verdict\na,drop\n", encoding="utf-8")
     with pytest.raises(InputError, match="is no cohort of `crossdl cohort build`"):
         qc(tmp_path, verdicts=verdicts, registry=registry)
+
+
+@pytest.mark.slow
+def test_real_scans(tmp_path: Path, data_dir: Path, shared_cache: Path) -> None:
+    """An adult, a child with hands beside the head, and the series of a tilted scanner."""
+    folder, out = tmp_path / "scans", tmp_path / "out"
+    folder.mkdir()
+    for name in ("049.nii.gz", "067.nii.gz"):
+        (folder / name).symlink_to(data_dir / "ct_ich" / "ct_scans" / name)
+    fast = ("--set", "segmenter.preset=fast", "--workers", 1)
+    assert "2 scans, 0 flagged, 0 failed." in run(folder, "--out", out, *fast)
+    page = (out / "gallery.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'src="data:image/webp;base64,([^"]+)"', page)
+    assert len(pictures) == 2
+    assert all(len(base64.b64decode(data)) <= MOST_BYTES for data in pictures)
+    series = data_dir / "head_dicom" / "ge_tilted"
+    assert "1 scans, 0 flagged, 0 failed." in run(series, "--out", tmp_path / "ge", *fast)
