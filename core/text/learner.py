@@ -115,7 +115,7 @@ def _encoder(
 
     if config.encoder != SCRATCH:
         return pretrained_encoder(config.encoder)
-    texts = list(dict.fromkeys([*train.sentences, *unlabelled]))
+    texts = list(dict.fromkeys([*unlabelled, *train.sentences]))
     texts = list(dict.fromkeys(images(texts, labels).texts))
     tokenizer = train_tokenizer(texts, config.scratch)
     model = new_masked_model(tokenizer.get_vocab_size(), config.max_length, config.scratch)

@@ -147,8 +147,8 @@ class TextConfig(DiscretizerConfig):
     exchanged: int = Field(
         default=0,
         ge=0,
-        description="more sentences to learn from, made of the labelled ones by exchanging terms "
-        "of the lexicon, and labelled by the rules of discretizer lexicon",
+        description="more sentences to learn from, made of labelled and unlabelled ones by "
+        "exchanging terms of the lexicon, and labelled by the rules of discretizer lexicon",
     )
     max_length: int = Field(default=128, ge=8, le=512, description="tokens; longer texts are cut")
     pooling: Literal["cls", "cls_mean_max", "label_attention"] = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -81,7 +81,8 @@ class BertDiscretizer(ReportDiscretizer[BertConfig]):
     ) -> None:
         """Learns from at most ``config.silver`` of the training texts, drawn by the seed.
 
-        With ``config.exchanged`` also from sentences made of them, which rules label.
+        With ``config.exchanged`` also from sentences made of them and of the unlabelled texts,
+        which rules label.
         """
         from crossdl.text.learner import learn
 
@@ -90,7 +91,7 @@ class BertDiscretizer(ReportDiscretizer[BertConfig]):
             chosen = np.random.default_rng(seed).permutation(n)[: self.config.silver]
             train = train.take(np.sort(chosen))
         if self.config.exchanged:
-            made = self._exchanged(train.sentences, seed)
+            made = self._exchanged(dict.fromkeys([*unlabelled, *train.sentences]), seed)
             unlabelled = [*unlabelled, *made.sentences]
             train = SentenceLabels(
                 train.sentences + made.sentences,
@@ -108,15 +109,15 @@ class BertDiscretizer(ReportDiscretizer[BertConfig]):
         )
         self._forward = None
 
-    def _exchanged(self, sentences: Sequence[str], seed: int) -> SentenceLabels:
+    def _exchanged(self, texts: Iterable[str], seed: int) -> SentenceLabels:
         """New sentences with other terms, labelled by rules."""
         from crossdl.catalog import default_catalog
         from crossdl.text.substitution import substituted
 
         catalog = default_catalog()
         rules = catalog.create("discretizer", catalog.parse("discretizer", "lexicon"), self.labels)
-        texts = substituted(sentences, self.labels, self.config.exchanged, seed)
-        found: SentenceLabels = rules.label(texts)
+        made = substituted(list(texts), self.labels, self.config.exchanged, seed)
+        found: SentenceLabels = rules.label(made)
         return found
 
     def save(self, folder: Path) -> None:
