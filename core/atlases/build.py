@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,24 +16,25 @@ from crossdl.atlases.average import average
 from crossdl.atlases.canvas import canvas
 from crossdl.atlases.folder import (
     DESCRIPTION,
+    OVERVIEW,
     PROVENANCE,
     TEMPLATE,
     Description,
     write_description,
 )
 from crossdl.atlases.registering import Job, Source, carry_all
+from crossdl.atlases.scans import LEAST_SCANS
 from crossdl.catalog import Catalog
 from crossdl.config import ComponentConfig
 from crossdl.errors import ConfigError, CrossDLError, InputError
 from crossdl.files import filling, write_json
-from crossdl.interfaces import AtlasSource, CohortSource
+from crossdl.interfaces import AtlasSource
 from crossdl.io.volumes import write_volume
+from crossdl.qc.pictures import picture
 from crossdl.registration.segmenter import RegistrationSegmenter
 from crossdl.registration.upright import upright
 from crossdl.rundir import versions
 from crossdl.types import Volume
-
-LEAST_SCANS = 2
 
 
 @dataclass(frozen=True)
@@ -77,41 +77,6 @@ class Built:
 
     measures: Mapping[str, Mapping[str, Any]]
     failures: Mapping[str, str]
-
-
-def find_scans(
-    paths: Sequence[Path], catalog: Catalog, anatomy: str, count: int | None, seed: int
-) -> list[Source]:
-    """The scans at some paths, or ``count`` random ones of them.
-
-    Args:
-        paths: Scans, folders of NIfTI files, or folders that ``crossdl cohort build`` wrote.
-        catalog: Where the cohort kinds come from.
-        anatomy: Name or path.
-        count: How many to draw; None takes all.
-        seed: Of the draw.
-
-    Raises:
-        InputError: A path does not exist, or there are too few scans.
-    """
-    table = load_anatomy(anatomy)
-    found = []
-    for path in paths:
-        kind = "dicom" if (path / "scans.parquet").is_file() else "scans"
-        config = catalog.parse("cohort", {"kind": kind, "folder": str(path)})
-        cohort: CohortSource[Any] = catalog.create("cohort", config, table)
-        found += [Source(config.model_dump_json(), r.scan_id) for r in cohort.records()]
-    name, times = Counter(scan.name for scan in found).most_common(1)[0] if found else ("", 0)
-    if times > 1:
-        raise InputError(f"{times} scans are called {name!r}; rename or leave out one")
-    wanted = len(found) if count is None else count
-    if wanted < LEAST_SCANS or wanted > len(found):
-        raise InputError(
-            f"{', '.join(map(str, paths))}: {len(found)} scan(s) found; an average needs at least "
-            f"{max(wanted, LEAST_SCANS)}; give more"
-        )
-    chosen = np.random.default_rng(seed).permutation(len(found))[:wanted]
-    return [found[i] for i in sorted(chosen)]
 
 
 def build_atlas(
@@ -208,6 +173,7 @@ def build_atlas(
             "versions": versions(),
         }
         write_json(folder / PROVENANCE, record)
+        (folder / OVERVIEW).write_bytes(picture(reference, None, anatomy))
     return Built(done.measures, failures)
 
 

@@ -21,6 +21,8 @@ from crossdl.types import LabelArray
 TEMPLATE, LABELS, DESCRIPTION = "template.nii.gz", "labels.nii.gz", "atlas.toml"
 PROVENANCE = "provenance.json"
 """How the template was averaged and where the regions came from; not needed to use the atlas."""
+OVERVIEW = "overview.webp"
+"""Slices of the template with its regions, to look at."""
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

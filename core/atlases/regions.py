@@ -12,6 +12,7 @@ from crossdl.anatomy import Anatomy
 from crossdl.atlases.folder import (
     DESCRIPTION,
     LABELS,
+    OVERVIEW,
     PROVENANCE,
     TEMPLATE,
     in_order,
@@ -20,10 +21,11 @@ from crossdl.atlases.folder import (
     write_description,
 )
 from crossdl.errors import InputError
-from crossdl.files import sha256, write_json
+from crossdl.files import replacing, sha256, write_json
 from crossdl.interfaces import RegionSegmenter
 from crossdl.io.volumes import read_labels, read_volume, write_volume
-from crossdl.types import Quality
+from crossdl.qc.pictures import picture
+from crossdl.types import LabelArray, Quality, RegionMap, Volume
 
 
 def attach_regions(folder: Path, labels: Path, table: Path | None, anatomy: Anatomy) -> None:
@@ -41,15 +43,15 @@ def attach_regions(folder: Path, labels: Path, table: Path | None, anatomy: Anat
             a number belongs to no region.
     """
     described = read_description(folder / DESCRIPTION, anatomy)
-    template = _template(folder)
+    template = read_volume(_template(folder), anatomy.modality)
     regions = described.regions if table is None else read_numbers(table, anatomy)
     numbers, grid = read_labels(labels)
-    if not read_volume(template, anatomy.modality).grid.same_as(grid):
+    if not template.grid.same_as(grid):
         raise InputError(
-            f"{labels}: is not on the grid of {template}; draw on the template, or resample the "
-            "label map to its grid"
+            f"{labels}: is not on the grid of {folder / TEMPLATE}; draw on the template, or "
+            "resample the label map to its grid"
         )
-    in_order(numbers, regions, labels, anatomy)
+    ordered = in_order(numbers, regions, labels, anatomy)
     unknown = sorted({int(n) for n in np.unique(numbers)} - {0, *regions.values()})
     if unknown:
         raise InputError(
@@ -60,6 +62,7 @@ def attach_regions(folder: Path, labels: Path, table: Path | None, anatomy: Anat
     write_volume(folder / LABELS, numbers, grid)
     write_description(folder / DESCRIPTION, described.model_copy(update={"regions": dict(regions)}))
     _note(folder, {"file": labels.name, "sha256": sha256(labels)})
+    _show(folder, template, ordered, anatomy)
 
 
 def draft_regions(folder: Path, segmenter: RegionSegmenter[Any], anatomy: Anatomy) -> Quality:
@@ -78,13 +81,15 @@ def draft_regions(folder: Path, segmenter: RegionSegmenter[Any], anatomy: Anatom
         RegistrationError: The segmenter failed.
     """
     described = read_description(folder / DESCRIPTION, anatomy)
-    found = segmenter.segment(read_volume(_template(folder), anatomy.modality))
+    template = read_volume(_template(folder), anatomy.modality)
+    found = segmenter.segment(template)
     plain = {name: i for i, name in enumerate(anatomy.region_names, start=1)}
     in_order(found.labels, plain, folder / LABELS, anatomy)
     write_volume(folder / LABELS, found.labels, found.grid)
     write_description(folder / DESCRIPTION, described.model_copy(update={"regions": plain}))
     config = segmenter.config.model_dump(mode="json")
     _note(folder, {"draft_of": config, "fingerprint": segmenter.fingerprint()})
+    _show(folder, template, found.labels, anatomy)
     return found.quality
 
 
@@ -104,3 +109,8 @@ def _note(folder: Path, regions: dict[str, Any]) -> None:
     except ValueError as error:
         raise InputError(f"{path}: is not valid JSON; remove it") from error
     write_json(path, {**record, "regions": regions})
+
+
+def _show(folder: Path, template: Volume, labels: LabelArray, anatomy: Anatomy) -> None:
+    with replacing(folder / OVERVIEW) as working:
+        working.write_bytes(picture(template, RegionMap(labels, template.grid), anatomy))

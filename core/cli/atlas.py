@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossdl.cli.options import RegistryFile
+from crossdl.cli.options import AllowMissingSlices, RegistryFile
 
 if TYPE_CHECKING:
     from crossdl.config import ComponentConfig
@@ -56,13 +56,15 @@ def build(
     timeout: Annotated[
         float, typer.Option(min=1, help="Seconds after which a scan is given up.")
     ] = 900.0,
+    allow_missing_slices: AllowMissingSlices = False,
     registry: RegistryFile = None,
 ) -> None:
     """Register scans to a reference and average them; the regions are drawn on the result."""
     from rich.console import Console
     from rich.table import Table
 
-    from crossdl.atlases.build import Recipe, build_atlas, find_scans
+    from crossdl.atlases.build import Recipe, build_atlas
+    from crossdl.atlases.scans import find_scans
     from crossdl.registry import load_registry
 
     book = load_registry(registry)
@@ -80,8 +82,12 @@ def build(
         source=source,
         licence=licence,
     )
+    found = find_scans(
+        scans, chosen, book.catalog, count=count, seed=seed,
+        allow_missing_slices=allow_missing_slices,
+    )  # fmt: skip
     done = build_atlas(
-        find_scans(scans, book.catalog, chosen.anatomy, count, seed), out, recipe, book.catalog,
+        found, out, recipe, book.catalog,
         workers=workers, timeout_s=timeout, say=console.print,
     )  # fmt: skip
     table = Table("Scan", "Similarity", "Overlap of heads", box=None, title="Averaged scans")
@@ -91,8 +97,9 @@ def build(
     for scan, reason in done.failures.items():
         typer.echo(f"left out: {scan}: {reason}", err=True)
     typer.echo(
-        f"Template: {out / 'template.nii.gz'}\nDraw the regions on it with the numbers of "
-        f"{out / 'atlas.toml'}, then: crossdl atlas regions {out} --labels FILE\n"
+        f"Template: {out / 'template.nii.gz'} (drawn in overview.webp)\n"
+        f"Draw the regions on it with the numbers of {out / 'atlas.toml'}, then: "
+        f"crossdl atlas regions {out} --labels FILE\n"
         f"A first draft to correct: crossdl atlas regions {out}"
     )
 
@@ -131,7 +138,9 @@ def regions(
         segmenter = book.catalog.create("segmenter", config, anatomy)
         for flag in draft_regions(folder, segmenter, anatomy).flags:
             typer.echo(f"note: {flag}", err=True)
-        typer.echo(f"A draft: look at {folder / 'labels.nii.gz'} and correct it before use.")
+        typer.echo(
+            f"A draft: look at {folder / 'overview.webp'} and correct {folder / 'labels.nii.gz'}."
+        )
     typer.echo(
         "To use it, in the composition's segmenter: "
         f'atlas = {{ kind = "folder", path = "{folder}" }}'

@@ -149,7 +149,7 @@ def test_without_regions_it_says_what_to_do(made: Path) -> None:
         Folder(FolderConfig(path=made), ANATOMY).load()
 
 
-def test_a_draft_lies_where_the_regions_are(copied: Path, registry: Path) -> None:
+def test_a_draft_lies_where_the_regions_are(copied: Path, made: Path, registry: Path) -> None:
     regions(copied, composition="quick", registry=registry)
     atlas = Folder(FolderConfig(path=copied), ANATOMY).load()
     index = np.argwhere(atlas.regions.labels == NAMES.index("left_frontal_lobe") + 1)
@@ -157,6 +157,7 @@ def test_a_draft_lies_where_the_regions_are(copied: Path, registry: Path) -> Non
     assert left > 10 and back < -20
     record = json.loads((copied / "provenance.json").read_text(encoding="utf-8"))
     assert record["regions"]["draft_of"]["kind"] == "elastix"
+    assert (copied / "overview.webp").read_bytes() != (made / "overview.webp").read_bytes()
 
 
 def test_drawn_regions_are_attached(copied: Path) -> None:
@@ -205,6 +206,8 @@ def test_two_regions_cannot_share_a_number(copied: Path) -> None:
 def test_one_scan_is_too_few(scans: Path, registry: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"1 scan\(s\) found; an average needs at least 2"):
         built([sorted(scans.iterdir())[0]], tmp_path / "x", registry)
+    with pytest.raises(InputError, match="2 scans are called"):
+        built([sorted(scans.iterdir())[0]] * 2, tmp_path / "x", registry)
     with pytest.raises(InputError, match=r"at least 5; give more"):
         built([scans], tmp_path / "x", registry, count=5)
     assert not (tmp_path / "x").exists()
