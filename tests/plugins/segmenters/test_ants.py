@@ -19,12 +19,13 @@ from crossdl.testing.heads import stored_backwards
 from crossdl.types import LabelArray, RegionMap
 
 ANATOMY = load_anatomy("head_ct")
+QUICK = AntsConfig(working_shape=(40, 80, 80))
 Dice = Callable[[LabelArray, LabelArray], list[float]]
 
 
 @pytest.fixture(scope="module")
 def registered(patient: Any) -> RegionMap:
-    return Ants(AntsConfig(), ANATOMY).segment(patient.volume)
+    return Ants(QUICK, ANATOMY).segment(patient.volume)
 
 
 def test_regions_are_found(patient: Any, registered: RegionMap, dice: Dice) -> None:
@@ -44,7 +45,7 @@ def test_quality_says_how_well_it_went(registered: RegionMap) -> None:
 
 
 def test_again_gives_the_same_bytes(patient: Any, registered: RegionMap) -> None:
-    again = Ants(AntsConfig(), ANATOMY).segment(patient.volume)
+    again = Ants(QUICK, ANATOMY).segment(patient.volume)
     assert again.labels.tobytes() == registered.labels.tobytes()
     for name in ("final_metric", "similarity", "score"):
         assert again.quality.values[name] == registered.quality.values[name]
@@ -77,7 +78,7 @@ def test_transforms_are_in_ants_own_order_and_axes(
     from crossdl.registration.finish import displacement_image
     from crossdl.registration.prepare import prepare
 
-    made = Ants(AntsConfig(), ANATOMY)
+    made = Ants(QUICK, ANATOMY)
     turned = stored_backwards(patient.volume)
     prepared = prepare(turned, made._template, working_shape=(16, 36, 32))
     kept: dict[str, Any] = {}
@@ -105,11 +106,11 @@ def test_failure_says_why(patient: Any, monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(ants, "registration", broken)
     with pytest.raises(RegistrationError, match=r"patient: ANTs failed: .*error code 1"):
-        Ants(AntsConfig(), ANATOMY).segment(patient.volume)
+        Ants(QUICK, ANATOMY).segment(patient.volume)
 
 
 def test_unusable_transform_is_refused(patient: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = Ants(AntsConfig(), ANATOMY)
+    made = Ants(QUICK, ANATOMY)
 
     def not_finite(prepared: Prepared, folder: str) -> Any:
         return np.full((*prepared.working_grid.shape, 3), np.nan, np.float32), None, False
