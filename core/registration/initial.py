@@ -1,8 +1,8 @@
 """First alignment of the template with a head in any position, field of view and size.
 
-Deterministic: a grid of pitches and heights of the two upright heads, then robust least squares on
-nine parameters. The windowed HU of template and patient are directly comparable, so squared
-differences serve.
+Deterministic: from the best height at each of some pitches of the two upright heads, robust least
+squares on nine parameters, first on few points, then from the best of these on all. The windowed
+HU of template and patient are directly comparable, so squared differences serve.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ INITIAL_BLUR_MM = 4.0
 _SPACING_MM = 8.0
 _PITCHES = np.deg2rad([-24.0, -12.0, 0.0, 12.0, 24.0])
 _HEIGHTS_MM = (-40.0, -20.0, 0.0, 20.0, 40.0)
-_FITS = 2
+_FEW = 4
+"""The first fits take every fourth point."""
+
 _BELOW_TOP_MM = 80.0
 """The point that turns and scales leave in place is so far below the top of the head."""
 
@@ -98,16 +100,27 @@ def align(
     place = (fixed_back @ [0.0, (low_f[1] + high_f[1]) / 2, high_f[2] - below[1], 1.0])[:3]
     shift = place - pivot
 
-    def residual(values: Float64Array) -> Float64Array:
-        index = (to_index @ np.linalg.inv(Pose(values, pivot).matrix) @ homogeneous)[2::-1]
+    def residual(values: Float64Array, every: int) -> Float64Array:
+        back = np.linalg.inv(Pose(values, pivot).matrix)
+        index = (to_index @ back @ homogeneous[:, ::every])[2::-1]
         sampled = map_coordinates(template, index, order=1, mode="nearest")
-        return np.asarray((sampled - target) / span, dtype=np.float64)
+        return np.asarray((sampled - target[::every]) / span, dtype=np.float64)
 
-    def jacobian(values: Float64Array) -> Float64Array:
-        here = residual(values)
+    def jacobian(values: Float64Array, every: int) -> Float64Array:
+        here = residual(values, every)
         return np.stack(
-            [(residual(values + step) - here) / step.sum() for step in np.diag(steps)], 1
+            [(residual(values + step, every) - here) / step.sum() for step in np.diag(steps)], 1
         )
+
+    def fit(start: Float64Array, every: int, evaluations: int) -> Any:
+        return least_squares(
+            residual, start, jac=jacobian, args=(every,), x_scale=10 * steps, bounds=bounds,
+            loss="soft_l1", f_scale=0.2, max_nfev=evaluations,
+            tr_solver="lsmr", xtol=1e-4, ftol=1e-4,
+        )  # fmt: skip
+
+    def unlike(values: Float64Array) -> float:
+        return float(np.abs(residual(values, _FEW)).mean())
 
     turns = [
         fixed_back[:3, :3] @ Rotation.from_euler("x", pitch).as_matrix() @ moving_upright[:3, :3]
@@ -118,24 +131,16 @@ def align(
         np.concatenate([shift - 120.0, [-1.2] * 3, [-0.6] * 3]),
         np.concatenate([shift + 120.0, [1.2] * 3, [0.5] * 3]),
     )
-    starts = [
-        np.array(
-            [*(shift + height * fixed_back[:3, 2]), *Rotation.from_matrix(turn).as_euler("xyz"),
-             *scales]
-        ).clip(*bounds)
-        for turn in turns
-        for height in _HEIGHTS_MM
-    ]  # fmt: skip
-    starts.sort(key=lambda values: float(np.abs(residual(values)).mean()))
-    fits = [
-        least_squares(
-            residual, start, jac=jacobian, x_scale=10 * steps, bounds=bounds, loss="soft_l1",
-            f_scale=0.2, max_nfev=25,
-            tr_solver="lsmr", xtol=1e-4, ftol=1e-4,
-        )
-        for start in starts[:_FITS]
-    ]  # fmt: skip
-    best = min(fits, key=lambda fit: float(fit.cost))
+    starts = []
+    for turn in turns:
+        angles = Rotation.from_matrix(turn).as_euler("xyz")
+        column = [
+            np.array([*(shift + height * fixed_back[:3, 2]), *angles, *scales]).clip(*bounds)
+            for height in _HEIGHTS_MM
+        ]
+        starts.append(min(column, key=unlike))
+    rough = min((fit(start, _FEW, 8) for start in starts), key=lambda found: float(found.cost))
+    best = fit(rough.x, 1, 25)
     return Pose(np.asarray(best.x, dtype=np.float64), pivot)
 
 

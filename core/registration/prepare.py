@@ -140,7 +140,7 @@ def coarse_head(
 
     patient = thinned(_windowed(volume, window))
     head = head_mask(volume, tissue_threshold)
-    soft = sitk.DiscreteGaussian(patient, INITIAL_BLUR_MM**2)
+    soft = sitk.DiscreteGaussian(thinned(patient, INITIAL_BLUR_MM), INITIAL_BLUR_MM**2)
     return patient, resample(soft, grid_of(head), window[0] - 1.0), head
 
 
