@@ -3,7 +3,9 @@
 ``python benchmarks/segment_cohort.py`` segments 24 phantoms with each number of workers, then 100
 with the last; ``--memory-scans 0`` leaves that out. Phantoms are drawn before anything is timed,
 into a folder that is removed. Rates are those of workers that run already: from the scan that
-gives every worker its first to the last. Memory is read from ``/proc`` (Linux) after each scan.
+gives every worker its first to the last, and mean nothing where other programs keep the cores busy:
+the load before each run, in running programs, is printed. Memory is read from ``/proc`` (Linux)
+after each scan.
 """
 
 from __future__ import annotations
@@ -89,9 +91,11 @@ class Run:
 
 
 def drift(memory: list[tuple[float, float]]) -> float:
-    """MB more after 100 scans, by a straight line without the first tenth."""
+    """MB more after 100 scans, by a straight line without the first tenth; NaN of few scans."""
     now = np.array([mb for mb, _ in memory])[len(memory) // 10 :]
-    return float(100 * np.polyfit(np.arange(len(now)), now, 1)[0]) if len(now) > 2 else float("nan")
+    if len(now) < 20:
+        return float("nan")
+    return float(100 * np.polyfit(np.arange(len(now)), now, 1)[0])
 
 
 def main() -> None:
@@ -121,12 +125,13 @@ def main() -> None:
         for record in track(records, "drawing phantoms"):
             source.volume(record)
         catalog.create("segmenter", segmenter, anatomy).fingerprint()  # makes the atlas
-        rates = Table("workers", "scans", "failed", "scans/min", "times one", title="Throughput")
+        rates = Table("workers", "scans", "failed", "load", "scans/min", "times one")
         first = 0.0
         for workers in asked.workers:
+            load = os.getloadavg()[0]
             run = Run(records[: asked.scans], cohort, segmenter).go(workers, Path(folder))
             first = first or run.rate(workers)
-            cells = (run.rate(workers), run.rate(workers) / first)
+            cells = (load, run.rate(workers), run.rate(workers) / first)
             numbers = (workers, asked.scans, len(run.failures))
             rates.add_row(*map(str, numbers), *(f"{cell:.2f}" for cell in cells))
         Console().print(rates)
