@@ -65,7 +65,7 @@ class Ants(RegistrationSegmenter[AntsConfig]):
     @property
     def default_shape(self) -> tuple[int, int, int]:
         """``(D, H, W)`` of the working grid; quick recipes stop at half of its resolution."""
-        return 80, 160, 160
+        return 64, 128, 128
 
     def tool_key(self) -> Mapping[str, Any]:
         """ANTs' version."""
