@@ -1,7 +1,7 @@
 """First alignment of the template with a head in any position, field of view and size.
 
-Deterministic: from the best height at each of some pitches of the two upright heads, robust least
-squares on nine parameters, first on few points, then from the best of these on all. The windowed
+Deterministic: from the best place at each of some pitches, robust least squares on nine parameters,
+first on few points, then from the best of these on all. The windowed
 HU of template and patient are directly comparable, so squared differences serve.
 """
 

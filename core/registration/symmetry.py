@@ -17,7 +17,7 @@ from crossdl.types import BoolArray, Float64Array, Grid
 
 Method = Literal["annealing", "moments"]
 
-_LIMITS = np.array([np.deg2rad(40.0), np.deg2rad(40.0), 50.0])
+_LIMITS = np.array([np.deg2rad(60.0), np.deg2rad(45.0), 50.0])
 """Furthest yaw and roll (radians), and distance of the plane from the centre (mm)."""
 
 _SCALE = np.array([0.2, 0.2, 20.0])
@@ -29,13 +29,16 @@ _HEAD_MM = 160.0
 _LEAST_PAIRED = 0.5
 """Part of the head whose mirror partner must be in the scan, else the score is marked down."""
 
-_EVALUATIONS = 1000
+_EVALUATIONS = 1500
+"""Of the annealing."""
 
 _AROUND_VOXELS = 2
 _ROUGH, _FINE = 3, 2
 """The search looks at every third voxel along each axis, its end at every second."""
 
-_STARTS = (-1.5, 0.0, 1.5)
+_STARTS = [(yaw, roll, 0.0) for yaw in (-4.0, -2.0, 0.0, 2.0, 4.0) for roll in (-1.5, 0.0, 1.5)]
+"""Yaw, roll and distance by ``_SCALE``."""
+
 _CORNERS = np.vstack([np.zeros(3), np.eye(3)])
 
 
@@ -84,8 +87,10 @@ def symmetrise(
             of about 4 mm; below ``pad`` outside the scan's field of view.
         head: Mask of the head on the same grid; anything outside, such as a table, counts as air.
         pad: Lower end of the window, HU.
-        method: ``annealing``: simulated annealing over all poses within 40 degrees and 50 mm.
-            ``moments``: from the axes of inertia of the head, and from straight, downhill.
+        method: ``annealing``: simulated annealing over all poses within 60 degrees of yaw, 45
+            of roll and 50 mm, from straight.
+            ``moments``: downhill from the best two of the head's axis of inertia and a grid of
+            yaws and rolls.
         seed: Of the annealing; the same seed gives the same result, bit for bit.
     """
     from scipy.optimize import Bounds, dual_annealing, minimize
@@ -103,7 +108,7 @@ def symmetrise(
         )  # fmt: skip
     else:
         starts = [asymmetry.inertia().clip(bounds.lb, bounds.ub)]
-        starts += [np.array([yaw, roll, 0.0]) for yaw in _STARTS for roll in _STARTS]
+        starts += [np.array(start) for start in _STARTS]
         starts.sort(key=asymmetry)
         fits = [minimize(asymmetry, start, **downhill) for start in starts[:2]]
         rough = min(fits, key=lambda fit: float(fit.fun))
