@@ -107,6 +107,12 @@ def test_another_seed_or_method_ends_in_the_same_place() -> None:
     np.testing.assert_allclose(one.matrix[:3, :3], other.matrix[:3, :3], atol=0.02)
 
 
+def test_a_face_turned_far_aside() -> None:
+    matrix = move((-5, 5, -52), (0, 0, 0))
+    degrees, _ = off(search(moved(head(), matrix), "moments"), matrix)
+    assert degrees < 2.0
+
+
 def test_signs_of_yaw_and_roll() -> None:
     yaw, roll = np.deg2rad(12.0), np.deg2rad(7.0)
     left, _, up = turned(yaw, 0.0).T
