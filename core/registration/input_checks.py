@@ -14,14 +14,15 @@ MIN_EXTENT_MM = 40.0
 SOFT_TISSUE_HU = (-20.0, 100.0)
 """Brain, fluid, muscle and blood, with the noise of thick slices."""
 
-_LEAST_AIR = 0.01
+_AIR_HU = -500.0
+_LEAST_AIR = 0.03
 _LEAST_SOFT = 0.25
 
 
 def check_scan(volume: Volume, anatomy: Anatomy) -> None:
     """Refuses what cannot be a scan of the anatomy.
 
-    The head CTs that were measured are 54 to 71 % air; 52 to 68 % of the rest is soft tissue.
+    42 real head CTs were 49 to 70 % air, and 51 to 75 % of the body in them was soft tissue.
 
     Args:
         volume: ``(D, H, W)``.
@@ -50,12 +51,12 @@ def check_scan(volume: Volume, anatomy: Anatomy) -> None:
 
 def _check_hu(volume: Volume, threshold: float, low: float) -> None:
     body = volume.array[volume.array > threshold]
-    air = 1.0 - body.size / volume.array.size
+    air = float((volume.array < _AIR_HU).mean())
     remedy = "give a whole CT with its rescale slope and intercept applied"
     if air < _LEAST_AIR:
         raise InputError(
-            f"{volume.name}: values are not Hounsfield units: almost nothing is below "
-            f"{threshold:g} as air is (the lowest is {low:.4g}); {remedy}"
+            f"{volume.name}: values are not Hounsfield units: only {air:.1%} of them are below "
+            f"{_AIR_HU:g} as air is (the lowest is {low:.4g}); {remedy}"
         )
     if body.size == 0:
         raise InputError(f"{volume.name}: nothing but air; no head found")

@@ -42,7 +42,7 @@ FLAGGED = (
     "half_blank",
     "shuffled_slices",
 )
-LOST = {"killed": "worker process died", "hung": "longer than 180 s"}
+LOST = {"killed": "worker process died", "hung": "longer than 90 s"}
 
 
 def spoilt(source: Path, names: tuple[str, ...]) -> Any:
@@ -108,7 +108,7 @@ def test_a_batch_of_spoilt_scans_ends_with_a_reason_for_each(data_dir: Path) -> 
         anatomy="head_ct",
         catalog=catalog,
         workers=1,
-        timeout_s=180.0,
+        timeout_s=90.0,
     )
     for name, reason in {**REFUSED, **LOST}.items():
         assert reason in outcome.failures[name]

@@ -75,7 +75,7 @@ class Spoilt(CohortSource[SpoiltConfig]):
             "sound": array,
             "constant": np.full_like(array, AIR),
             "air": AIR + noise,
-            "mr": np.where(array < -200, 0.0, 300.0 + 8.0 * brain) + np.abs(noise),
+            "mr": np.abs(np.where(array < -200, 0.0, 300.0 + 8.0 * brain) + noise),
             "mr_shifted": np.where(array < -200, AIR, -100.0 - 8.0 * brain) + noise,
             "offset_lost": array + 1024.0,
             "upside_down": array[::-1],
