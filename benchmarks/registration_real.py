@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--dicom", type=Path, required=True)
     parser.add_argument("--reference", type=Path, required=True)
     parser.add_argument("--rows", type=Path, required=True)
+    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     rows = [json.loads(line) for line in given.rows.open()] if given.rows.is_file() else []
@@ -54,16 +55,13 @@ def main() -> None:
     todo = [name for name in names if name not in known]
     with progress_bar() as bar, worker_pool(given.workers) as pool:
         task = bar.add_task("registering", total=len(todo))
-        jobs = [
-            pool.schedule(one, args=[name, given.ct_ich, given.dicom, given.reference])
-            for name in todo
-        ]
+        jobs = [pool.schedule(one, args=[name, given]) for name in todo]
         for job in jobs:
             rows.append(job.result())
             with given.rows.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(rows[-1]) + "\n")
             bar.advance(task)
-    show(rows)
+    show(rows, given.methods)
 
 
 @cache
@@ -105,21 +103,21 @@ def atlas_of_others(folder: Path) -> Atlas:
     return Atlas(volume, RegionMap(labels, volume.grid, Quality({})), "others")
 
 
-def one(name: str, ct_ich: Path, dicom: Path, reference: Path) -> dict[str, Any]:
+def one(name: str, given: argparse.Namespace) -> dict[str, Any]:
     """In a worker: one scan by every method, beside the atlas of others."""
     if name == "dicom":
-        volume = read_volume(dicom, anatomy().modality)
+        volume = read_volume(given.dicom, anatomy().modality)
     else:
-        records = {r.scan_id: r for r in cohort(ct_ich).records()}
-        volume = cohort(ct_ich).volume(records[name])
+        source = cohort(given.ct_ich)
+        volume = source.volume(next(r for r in source.records() if r.scan_id == name))
     row: dict[str, Any] = {"scan": name, "methods": {}}
     try:
-        other: RegionMap | None = segmenter("ants", reference).segment(volume)
+        other: RegionMap | None = segmenter("ants", given.reference).segment(volume)
     except CrossDLError as error:
         other, row["reference_error"] = None, str(error)
     if other is not None:
         row["reference_similarity"] = other.quality.values["similarity"]
-    for method in METHODS:
+    for method in given.methods:
         try:
             found = segmenter(method, None).segment(volume)
         except CrossDLError as error:
@@ -157,13 +155,13 @@ def agreement(ours: LabelArray, theirs: LabelArray) -> dict[str, dict[str, float
     }
 
 
-def show(rows: list[Mapping[str, Any]]) -> None:
+def show(rows: list[Mapping[str, Any]], methods: list[str]) -> None:
     """Flags, then agreement."""
     console = Console(width=150)
     table = Table("method", title=f"Default atlas to {len(rows)} real scans")
     for heading in ("failed", "flagged", "similarity", "lowest", "score", "lowest"):
         table.add_column(heading, justify="right")
-    for method in METHODS:
+    for method in methods:
         mine = [row["methods"][method] for row in rows]
         done = [m for m in mine if "error" not in m]
         sims, scores = ([m[k] for m in done] for k in ("similarity", "score"))
@@ -180,13 +178,13 @@ def show(rows: list[Mapping[str, Any]]) -> None:
                 console.print(f"{row['scan']}, {method}: {said}", highlight=False)
     parts = sorted({p for r in rows for m in r["methods"].values() for p in m["agreement"] or {}})
     table = Table("group", title="Agreement with the other atlas: mean over scans (lowest scan)")
-    for method in METHODS:
+    for method in methods:
         for kind in ("all", "both"):
             table.add_column(f"{method}, {kind}", justify="right")
     means: dict[str, list[float]] = {}
     for part in parts:
         cells = []
-        for method in METHODS:
+        for method in methods:
             for kind in ("all", "both"):
                 values = [
                     r["methods"][method]["agreement"][part][kind]
