@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from crossdl.atlas import Atlas
     from crossdl.registration.prepare import Prepared, Template
 
-_CODE = 4
+_CODE = 5
 """Raised whenever the shared code gives other labels for the same config; part of cache keys."""
 
 
