@@ -100,6 +100,7 @@ def atlas_of_others(folder: Path) -> Atlas:
     points = volume.grid.index_to_world(np.moveaxis(np.indices(volume.grid.shape), 0, -1))
     numbers, mask = reference.at(points)
     labels = theirs_as_ours(np.where(mask, numbers, 0), points, anatomy()).astype(np.uint8)
+    labels[mask & (labels == 0)] = anatomy().n_regions + 1
     return Atlas(volume, RegionMap(labels, volume.grid, Quality({})), "others")
 
 
@@ -137,6 +138,8 @@ def agreement(ours: LabelArray, theirs: LabelArray) -> dict[str, dict[str, float
     """Dice by group, both sides of a group together counted apart and averaged."""
     label = {name: i for i, name in enumerate(anatomy().region_names, start=1)}
     mine, other = ours.astype(np.int64), theirs.astype(np.int64)
+    mine[other == 0] = 0
+    other[other > anatomy().n_regions] = 0
     mine[mine == label["right_lateral_ventricle"]] = label["left_lateral_ventricle"]
     centrum = np.isin(mine, [i for n, i in label.items() if n.endswith("centrum_ovale")])
     mine[centrum], other[centrum] = 0, 0
