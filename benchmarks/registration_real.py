@@ -37,6 +37,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "paper": {"kind": "elastix", "preset": "paper"},
     "ants": {"kind": "ants"},
 }
+OTHERS: dict[str, Any] = {"kind": "ants", "working_shape": (48, 96, 96)}
+"""What carries the other atlas over."""
 
 
 def main() -> None:
@@ -80,13 +82,23 @@ def cohort(folder: Path) -> CohortSource[Any]:
 
 
 @cache
-def segmenter(name: str, reference: Path | None) -> Any:
-    """A method, made once per process; with the atlas of others if it is given."""
+def segmenter(name: str) -> Any:
+    """A method, made once per process."""
+    return made(METHODS[name])
+
+
+@cache
+def other_segmenter(reference: Path) -> Any:
+    """Carries the atlas of others."""
+    tool = made(OTHERS)
+    tool._atlas = atlas_of_others(reference)
+    return tool
+
+
+def made(fields: Mapping[str, Any]) -> Any:
+    """A segmenter of our anatomy."""
     catalog = default_catalog()
-    made = catalog.create("segmenter", catalog.parse("segmenter", METHODS[name]), anatomy())
-    if reference is not None:
-        made._atlas = atlas_of_others(reference)
-    return made
+    return catalog.create("segmenter", catalog.parse("segmenter", dict(fields)), anatomy())
 
 
 def atlas_of_others(folder: Path) -> Atlas:
@@ -113,14 +125,14 @@ def one(name: str, given: argparse.Namespace) -> dict[str, Any]:
         volume = source.volume(next(r for r in source.records() if r.scan_id == name))
     row: dict[str, Any] = {"scan": name, "methods": {}}
     try:
-        other: RegionMap | None = segmenter("ants", given.reference).segment(volume)
+        other: RegionMap | None = other_segmenter(given.reference).segment(volume)
     except CrossDLError as error:
         other, row["reference_error"] = None, str(error)
     if other is not None:
         row["reference_similarity"] = other.quality.values["similarity"]
     for method in given.methods:
         try:
-            found = segmenter(method, None).segment(volume)
+            found = segmenter(method).segment(volume)
         except CrossDLError as error:
             row["methods"][method] = {"error": str(error)}
             continue
