@@ -22,7 +22,7 @@ from crossdl.errors import CrossDLError
 from crossdl.interfaces import Attempt, CohortSource, RegionSegmenter
 from crossdl.region_files import read_quality, write_regions
 from crossdl.types import ScanRecord
-from crossdl.workers import worker_pool
+from crossdl.workers import failure_of, worker_pool
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def try_steps(
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 scan_id = running.pop(future)
                 step = steps[len(attempts[scan_id])]
-                reason = _reason(future, timeout_s)
+                reason = failure_of(future, timeout_s)
                 ended = _ended(stage, step, step.key(scans[scan_id]), reason)
                 attempts[scan_id].append(ended)
                 go_on(scan_id)
@@ -110,18 +110,6 @@ def _ended(stage: str, step: Step, key: Mapping[str, Any], reason: str | None) -
         except CrossDLError as error:
             reason = str(error)
     return Attempt(step.title, None, reason)
-
-
-def _reason(future: Future[str | None], timeout_s: float) -> str | None:
-    """Why a task failed, or None."""
-    from pebble import ProcessExpired
-
-    try:
-        return future.result()
-    except TimeoutError:
-        return f"took longer than {timeout_s:g} s and was stopped"
-    except ProcessExpired as error:
-        return f"the worker process died (exit code {error.exitcode})"
 
 
 def _segment_one(stage: str, job: Job, scan_id: str, key: Mapping[str, Any]) -> str | None:

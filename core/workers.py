@@ -11,6 +11,8 @@ from multiprocessing import get_context, parent_process
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from pebble import ProcessPool
 
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
@@ -40,6 +42,23 @@ def worker_pool(count: int) -> Iterator[ProcessPool]:
         raise
     finally:
         pool.join()
+
+
+def failure_of(task: Future[str | None], timeout_s: float) -> str | None:
+    """Waits for a worker's task and says why it failed, or what it returned.
+
+    Args:
+        task: Returns a reason itself, or None.
+        timeout_s: Seconds it had.
+    """
+    from pebble import ProcessExpired
+
+    try:
+        return task.result()
+    except TimeoutError:
+        return f"took longer than {timeout_s:g} s and was stopped"
+    except ProcessExpired as error:
+        return f"the worker process died (exit code {error.exitcode})"
 
 
 def _end_with_parent() -> None:

@@ -23,7 +23,7 @@ from crossdl.interfaces import CohortSource
 from crossdl.progress import progress_bar
 from crossdl.registration.segmenter import RegistrationSegmenter
 from crossdl.types import Grid, ScanRecord, Volume
-from crossdl.workers import worker_pool
+from crossdl.workers import failure_of, worker_pool
 
 _STAGE = "atlas_scans"
 
@@ -126,7 +126,7 @@ def carry_all(
                     for scan in pending
                 }
                 for future in as_completed(futures):
-                    reason = _reason(future, timeout_s)
+                    reason = failure_of(future, timeout_s)
                     if reason is not None:
                         failures[futures[future]] = reason
                     bar.advance(task)
@@ -137,17 +137,6 @@ def carry_all(
         fingerprints=prints,
         failures={s.name: failures[s.name] for s in scans if s.name in failures},
     )
-
-
-def _reason(future: Future[str | None], timeout_s: float) -> str | None:
-    from pebble import ProcessExpired
-
-    try:
-        return future.result()
-    except TimeoutError:
-        return f"took longer than {timeout_s:g} s and was stopped"
-    except ProcessExpired as error:
-        return f"the worker process died (exit code {error.exitcode})"
 
 
 def _carry_one(job: Job, scan: Source, grid: Grid, key: Mapping[str, Any]) -> str | None:
