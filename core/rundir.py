@@ -104,7 +104,7 @@ def versions() -> dict[str, str]:
     try:
         git = subprocess.run(
             ["git", "-C", str(source), "rev-parse", "HEAD"],
-            capture_output=True, text=True, timeout=10, check=True,
+            capture_output=True, encoding="utf-8", timeout=10, check=True,
         )  # fmt: skip
         found["git"] = git.stdout.strip()
     except (OSError, subprocess.SubprocessError):

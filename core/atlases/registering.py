@@ -133,7 +133,9 @@ def carry_all(
     done = [s.name for s in scans if s.name not in failures]
     return Registered(
         files={name: places[name] / "scan.npy" for name in done},
-        measures={name: json.loads((places[name] / "measures.json").read_text()) for name in done},
+        measures={
+            name: json.loads((places[name] / "measures.json").read_text("utf-8")) for name in done
+        },
         fingerprints=prints,
         failures={s.name: failures[s.name] for s in scans if s.name in failures},
     )

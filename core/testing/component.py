@@ -119,7 +119,7 @@ def construction_is_light(subject: Subject) -> None:
         input=json.dumps(given),
         env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=60,
     )
     ensure(done.returncode == 0, f"{entry.kind} cannot be built alone:\n{done.stderr}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -89,6 +90,7 @@ def on_onnx(network: TextNetwork, *, max_length: int, int8: bool) -> Forward:
 
 
 def _need_packages() -> None:
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would write into the home folder
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401

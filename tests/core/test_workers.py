@@ -58,7 +58,9 @@ if __name__ == "__main__":
 def test_no_worker_outlives_a_killed_parent(tmp_path: Path, task: str) -> None:
     script = tmp_path / "parent.py"
     script.write_text(SCRIPT, encoding="utf-8")
-    parent = subprocess.Popen([sys.executable, script, task], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, script, task], stdout=subprocess.PIPE, encoding="utf-8"
+    )
     assert parent.stdout is not None
     said, pid = parent.stdout.readline().split()
     assert said == "busy"

@@ -172,7 +172,7 @@ def test_an_interrupt_leaves_only_complete_files(tmp_path: Path, registry: Path)
     command = ["-m", "crossdl", "segment", "--out", str(out), "--composition", "fake"]
     process = subprocess.Popen(
         [sys.executable, *command, "--registry", str(registry), "--workers", "1"],
-        start_new_session=True, stderr=subprocess.PIPE, text=True,
+        start_new_session=True, stderr=subprocess.PIPE, encoding="utf-8",
     )  # fmt: skip
     log, first = tmp_path / "log", out / "regions" / "a.nii.gz"
     deadline = time.monotonic() + 60

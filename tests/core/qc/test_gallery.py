@@ -83,7 +83,7 @@ byId("out").textContent = JSON.stringify((() => {{ {script} }})());
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]
     folder = f"--user-data-dir={page.parent / 'profile'}"
     done = subprocess.run(
-        [*command, folder, changed.as_uri()], capture_output=True, text=True, timeout=60
+        [*command, folder, changed.as_uri()], capture_output=True, encoding="utf-8", timeout=60
     )
     found = re.search(r'<pre id="out">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found, done.stdout[-2000:] + done.stderr[-2000:]

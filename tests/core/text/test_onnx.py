@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -61,6 +63,19 @@ def test_an_exported_file_is_complete_and_8_bit_is_smaller(
     ids = np.ones((3, 9), dtype=np.int64)
     (found,) = session.run([OUTPUT], dict(zip(INPUTS, (ids, ids > 0), strict=True)))
     assert found.shape == (3, len(toys.ANATOMY.label_names) + toys.ANATOMY.n_types)
+
+
+def test_onnx_runtime_leaves_nothing_in_the_home_folder(saved: Path, tmp_path: Path) -> None:
+    code = (
+        "from crossdl.plugins.discretizers.bert import BertConfig, BertDiscretizer\n"
+        "from crossdl.anatomy import load_anatomy\n"
+        f"config = BertConfig(model={str(saved)!r}, engine='onnx')\n"
+        "BertDiscretizer(config, load_anatomy('head_ct')).label(['left'])\n"
+    )
+    home = {**os.environ, "HOME": str(tmp_path)}
+    home.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run([sys.executable, "-c", code], env=home, check=True)
+    assert not [path for path in tmp_path.rglob("*") if "onnx" in path.name.lower()]
 
 
 def test_a_missing_package_is_named(
