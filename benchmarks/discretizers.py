@@ -259,6 +259,8 @@ def draw(rows: list[Row], path: Path) -> None:
     curve = [row for row in learnt if row not in plain]
     for name, colour in (("regions", "tab:blue"), ("types", "tab:orange")):
         for part, style, what in ((curve, "o-", ""), (plain, "x:", ", nothing exchanged")):
+            if not part:
+                continue
             axes.plot(
                 [row.silver for row in part],
                 [getattr(row, name) for row in part],
