@@ -23,6 +23,7 @@ from crossdl.progress import progress_bar
 from crossdl.region_files import copy_regions, read_regions
 from crossdl.segmentation_steps import Job, Step, try_steps
 from crossdl.types import Quality, RegionMap, ScanRecord
+from crossdl.worker_parts import Origin
 
 _STAGE = "regions"
 
@@ -76,9 +77,9 @@ def segment_cohort(
     table = load_anatomy(anatomy)
     source: CohortSource[Any] = catalog.create("cohort", cohort, table)
     chosen: RegionSegmenter[Any] = catalog.create("segmenter", segmenter, table)
-    origin = (tuple(map(str, catalog.plugin_paths)), anatomy, cohort.model_dump_json())
+    shared = Origin.of(catalog, anatomy), cohort.model_dump_json()
     steps = [
-        Step(step.title, Job(*origin, step.config.model_dump_json()), _dependencies(catalog, step))
+        Step(step.title, Job(*shared, step.config.model_dump_json()), _dependencies(catalog, step))
         for step in chosen.steps
     ]
     dependencies = _dependencies(catalog, chosen)

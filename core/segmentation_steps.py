@@ -6,31 +6,32 @@ processes of their own, one task per scan and step.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from crossdl import cache as stages
-from crossdl.anatomy import load_anatomy
-from crossdl.catalog import Catalog
 from crossdl.errors import CrossDLError
-from crossdl.interfaces import Attempt, CohortSource, RegionSegmenter
+from crossdl.interfaces import Attempt, RegionSegmenter
 from crossdl.region_files import read_quality, write_regions
-from crossdl.types import ScanRecord
+from crossdl.worker_parts import Origin, cohort_of, component, reason_of_failure
 from crossdl.workers import failure_of, worker_pool
 
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a worker needs to build cohort and segmenter for itself; hashable."""
+    """Everything a worker needs to build cohort and segmenter for itself; hashable.
 
-    plugin_paths: tuple[str, ...]
-    anatomy: str
+    Attributes:
+        origin: Of both.
+        cohort: Config, as JSON.
+        segmenter: Config, as JSON.
+    """
+
+    origin: Origin
     cohort: str
     segmenter: str
 
@@ -114,32 +115,15 @@ def _ended(stage: str, step: Step, key: Mapping[str, Any], reason: str | None) -
 
 def _segment_one(stage: str, job: Job, scan_id: str, key: Mapping[str, Any]) -> str | None:
     """In a worker: one scan into the cache; returns why that failed, or None."""
-    try:
-        cohort, records, segmenter = _tools(job)
+
+    def work() -> None:
+        cohort, records = cohort_of(job.origin, job.cohort)
+        segmenter: RegionSegmenter[Any] = component(job.origin, "segmenter", job.segmenter)
         volume = cohort.volume(records[scan_id])
 
         def make(folder: Path) -> None:
             write_regions(folder, segmenter.segment(volume))
 
         stages.stored(stage, key, make)
-    except CrossDLError as error:
-        return str(error)
-    except Exception as error:  # a plugin may raise anything; the other scans go on
-        return f"{type(error).__name__}: {error}"
-    return None
 
-
-@cache
-def _tools(
-    job: Job,
-) -> tuple[CohortSource[Any], Mapping[str, ScanRecord], RegionSegmenter[Any]]:
-    """In a worker: cohort, its records by name, and the segmenter, made once."""
-    catalog = Catalog([Path(p) for p in job.plugin_paths])
-    table = load_anatomy(job.anatomy)
-    cohort: CohortSource[Any] = catalog.create(
-        "cohort", catalog.parse("cohort", json.loads(job.cohort)), table
-    )
-    segmenter: RegionSegmenter[Any] = catalog.create(
-        "segmenter", catalog.parse("segmenter", json.loads(job.segmenter)), table
-    )
-    return cohort, {r.scan_id: r for r in cohort.records()}, segmenter
+    return reason_of_failure(work)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from crossdl.anatomy import load_anatomy
+from crossdl.anatomy import Anatomy, load_anatomy
 from crossdl.atlases.average import average
 from crossdl.atlases.canvas import canvas
 from crossdl.atlases.folder import (
@@ -29,12 +29,13 @@ from crossdl.config import ComponentConfig
 from crossdl.errors import ConfigError, CrossDLError, InputError
 from crossdl.files import filling, write_json
 from crossdl.interfaces import AtlasSource
-from crossdl.io.volumes import write_volume
+from crossdl.io.volumes import read_volume, write_volume
 from crossdl.qc.pictures import picture
 from crossdl.registration.segmenter import RegistrationSegmenter
 from crossdl.registration.upright import upright
 from crossdl.rundir import versions
 from crossdl.types import Volume
+from crossdl.worker_parts import Origin
 
 
 @dataclass(frozen=True)
@@ -118,15 +119,13 @@ def build_atlas(
         )
     say("reading the reference and putting it upright")
     threshold = anatomy.tissue_threshold
-    given = _reference(recipe, catalog)
+    given = _reference(recipe, anatomy, catalog)
     window = (segmenter.config.window_low, segmenter.config.window_high)
     reference, _ = upright(
         given, window=window, tissue_threshold=threshold, method="annealing", seed=recipe.seed
     )
     grid = canvas(reference, recipe.shape, threshold)
-    job = Job(
-        tuple(map(str, catalog.plugin_paths)), recipe.anatomy, recipe.segmenter.model_dump_json()
-    )
+    job = Job(Origin.of(catalog, recipe.anatomy), recipe.segmenter.model_dump_json())
     left, fingerprint = list(scans), _digest(given)
     failures: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="crossdl-atlas-") as scratch:
@@ -177,14 +176,11 @@ def build_atlas(
     return Built(done.measures, failures)
 
 
-def _reference(recipe: Recipe, catalog: Catalog) -> Volume:
-    anatomy = load_anatomy(recipe.anatomy)
+def _reference(recipe: Recipe, anatomy: Anatomy, catalog: Catalog) -> Volume:
     if recipe.reference is None:
         config = catalog.parse("atlas", dict(anatomy.atlas))
         atlas: AtlasSource[Any] = catalog.create("atlas", config, anatomy)
         return atlas.load().template
-    from crossdl.io.volumes import read_volume
-
     try:
         return read_volume(recipe.reference, anatomy.modality)
     except CrossDLError as error:

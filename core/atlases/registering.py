@@ -14,15 +14,13 @@ from typing import Any
 import numpy as np
 
 from crossdl import cache as stages
-from crossdl.anatomy import load_anatomy
 from crossdl.atlases.carry import carry
-from crossdl.catalog import Catalog
 from crossdl.errors import CrossDLError
 from crossdl.files import write_json
-from crossdl.interfaces import CohortSource
 from crossdl.progress import progress_bar
 from crossdl.registration.segmenter import RegistrationSegmenter
-from crossdl.types import Grid, ScanRecord, Volume
+from crossdl.types import Grid, Volume
+from crossdl.worker_parts import Origin, cohort_of, component, reason_of_failure
 from crossdl.workers import failure_of, worker_pool
 
 _STAGE = "atlas_scans"
@@ -49,15 +47,13 @@ class Job:
     """Everything a worker needs besides the scan; hashable.
 
     Attributes:
-        plugin_paths: Of the catalog.
-        anatomy: Name or path.
+        origin: Of cohorts and segmenter.
         segmenter: Config, as JSON.
         reference: ``.npz`` file with the reference's ``array`` and ``affine``.
         target: Fingerprint of that.
     """
 
-    plugin_paths: tuple[str, ...]
-    anatomy: str
+    origin: Origin
     segmenter: str
     reference: str = ""
     target: str = ""
@@ -103,13 +99,13 @@ def carry_all(
     prints: dict[str, str] = {}
     for scan in scans:
         try:
-            cohort, records = _cohort(job, scan.cohort)
+            cohort, records = cohort_of(job.origin, scan.cohort)
             prints[scan.name] = cohort.fingerprint(records[scan.name])
         except (CrossDLError, OSError) as error:
             failures[scan.name] = str(error)
     shared = {
         "code": _CODE, "tool": dict(tool), "segmenter": json.loads(job.segmenter),
-        "anatomy": job.anatomy, "reference": job.target, "shape": list(grid.shape),
+        "anatomy": job.origin.anatomy, "reference": job.target, "shape": list(grid.shape),
         "affine": grid.affine.tolist(),
     }  # fmt: skip
     keys = {name: {**shared, "scan": print_} for name, print_ in prints.items()}
@@ -143,40 +139,20 @@ def carry_all(
 
 def _carry_one(job: Job, scan: Source, grid: Grid, key: Mapping[str, Any]) -> str | None:
     """In a worker: one scan into the cache; returns why that failed, or None."""
-    try:
-        cohort, records = _cohort(job, scan.cohort)
+
+    def work() -> None:
+        cohort, records = cohort_of(job.origin, scan.cohort)
+        segmenter: RegistrationSegmenter[Any] = component(job.origin, "segmenter", job.segmenter)
         volume = cohort.volume(records[scan.name])
 
         def make(folder: Path) -> None:
-            result = carry(volume, _reference(job.reference), _segmenter(job), grid)
+            result = carry(volume, _reference(job.reference), segmenter, grid)
             np.save(folder / "scan.npy", result.hu, allow_pickle=False)
             write_json(folder / "measures.json", dict(result.measures))
 
         stages.stored(_STAGE, key, make)
-    except CrossDLError as error:
-        return str(error)
-    except Exception as error:  # a plugin may raise anything; the other scans go on
-        return f"{type(error).__name__}: {error}"
-    return None
 
-
-@cache
-def _cohort(job: Job, config: str) -> tuple[CohortSource[Any], Mapping[str, ScanRecord]]:
-    catalog = Catalog([Path(p) for p in job.plugin_paths])
-    cohort: CohortSource[Any] = catalog.create(
-        "cohort", catalog.parse("cohort", json.loads(config)), load_anatomy(job.anatomy)
-    )
-    return cohort, {r.scan_id: r for r in cohort.records()}
-
-
-@cache
-def _segmenter(job: Job) -> RegistrationSegmenter[Any]:
-    catalog = Catalog([Path(p) for p in job.plugin_paths])
-    config = catalog.parse("segmenter", json.loads(job.segmenter))
-    segmenter: RegistrationSegmenter[Any] = catalog.create(
-        "segmenter", config, load_anatomy(job.anatomy)
-    )
-    return segmenter
+    return reason_of_failure(work)
 
 
 @cache
