@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from crossdl.atlas import Atlas
 from crossdl.errors import RegistrationError
-from crossdl.registration.judgement import Limits
+from crossdl.registration.judgement import doubts, resemblance
 from crossdl.registration.segmenter import RegistrationSegmenter
 from crossdl.types import Grid, RegionMap, Volume
 
@@ -53,31 +53,17 @@ def carry(
         RegistrationError: The tool failed, or its result is doubted.
     """
     import SimpleITK as sitk
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     from crossdl.registration.finish import displacement_image, measure
     from crossdl.registration.images import resample, to_image
-    from crossdl.registration.prepare import make_template, prepare
 
-    config, anatomy = segmenter.config, segmenter.anatomy
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(config.threads)
     nothing = RegionMap(np.zeros(scan.grid.shape, dtype=np.uint8), scan.grid)
-    with threadpool_limits(config.threads, user_api="blas"):
-        moving = make_template(
-            Atlas(scan, nothing, fingerprint=""),
-            window=(config.window_low, config.window_high),
-            tissue_threshold=anatomy.tissue_threshold,
-        )
-        shape = config.working_shape or segmenter.default_shape
-        prepared = prepare(
-            reference, moving, working_shape=shape, prealignment=config.prealignment,
-            seed=config.seed,
-        )  # fmt: skip
+    prepared = segmenter.prepare(reference, Atlas(scan, nothing, fingerprint=""))
     displacement, metrics = segmenter.find_transform(prepared, scan.name)
-    window = anatomy.window
+    window = segmenter.anatomy.window
     measures = measure(prepared, displacement, (window.low, window.high))
     del measures["brain_similarity"]  # compares inside regions, and a scan has none
-    problems = _doubts(measures, config.limits)
+    problems = doubts(resemblance(measures, segmenter.config.limits, "scan and reference"))
     if problems:
         raise RegistrationError(f"{scan.name}: {'; '.join(problems)}")
 
@@ -93,22 +79,3 @@ def carry(
     values = sitk.GetArrayFromImage(sitk.Mask(hu, near, float(UNSEEN)))
     rounded = np.rint(values.clip(np.iinfo(np.int16).min, UNSEEN)).astype(np.int16)
     return Carried(rounded, {**measures, "final_metric": metrics})
-
-
-def _doubts(measures: Mapping[str, float], limits: Limits) -> list[str]:
-    """What is beyond the segmenter's own limits, of the measures that need no regions."""
-    similarity, heads = measures["similarity"], measures["head_dice"]
-    folded = measures["folded_fraction"]
-    found = []
-    if similarity < limits.similarity:
-        found.append(
-            f"scan and reference correlate by only {similarity:.2f} in the head (at least "
-            f"{limits.similarity:g} expected)"
-        )
-    if heads < limits.head_dice:
-        found.append(
-            f"the heads overlap by only {heads:.2f} (Dice; at least {limits.head_dice:g} expected)"
-        )
-    if folded > limits.folded:
-        found.append(f"the deformation folds in {folded:.1%} of the head")
-    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from crossdl.anatomy import Anatomy
 from crossdl.registration.images import grid_of, resample
 from crossdl.registration.input_checks import SOFT_TISSUE_HU
 from crossdl.registration.prepare import Prepared
-from crossdl.types import Float64Array, Grid, LabelArray, Volume
+from crossdl.types import BoolArray, Float64Array, Grid, LabelArray, Volume
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -74,31 +73,40 @@ def measure(
     grid = prepared.working_grid
     mask = _array(prepared.fixed_mask) > 0
     fixed = _array(prepared.fixed)
-    warp = partial(_warp, prepared, displacement)
-    warped = _array(warp(prepared.moving, grid, float(fixed.min()), False))
-    head = (_array(warp(prepared.moving_head, grid, 0, True)) > 0) & mask
+    warped, brain = _template_at(prepared, displacement)
+    head = (_array(_warp(prepared, displacement, prepared.moving_head, grid, 0, True)) > 0) & mask
     own = (_array(prepared.fixed_head) > 0) & mask
     determinant = _jacobian(displacement, grid)
     length = np.linalg.norm(displacement, axis=-1)
-    still = np.zeros_like(displacement)
+    still, at_first = _template_at(prepared, np.zeros_like(displacement))
     return {
         "similarity": _correlation(warped[mask], fixed[mask]),
-        "brain_similarity": _brain_similarity(prepared, displacement, brain_window),
-        "alignment_similarity": _brain_similarity(prepared, still, brain_window),
+        "brain_similarity": _brain_similarity(prepared, warped, brain & mask, brain_window),
+        "alignment_similarity": _brain_similarity(prepared, still, at_first & mask, brain_window),
         "head_dice": float(2 * (head & own).sum() / max(1, head.sum() + own.sum())),
         "folded_fraction": float((determinant[own] <= 0).mean()) if own.any() else 1.0,
         "displacement_mm": float(np.percentile(length[own], 95)) if own.any() else 0.0,
     }
 
 
-def _brain_similarity(
-    prepared: Prepared, displacement: npt.NDArray[Any], window: tuple[float, float]
-) -> float:
-    grid, fixed = prepared.working_grid, _array(prepared.fixed)
-    warped = _array(_warp(prepared, displacement, prepared.moving, grid, float(fixed.min()), False))
+def _template_at(
+    prepared: Prepared, displacement: npt.NDArray[Any]
+) -> tuple[npt.NDArray[Any], BoolArray]:
+    """The template on the working grid after a displacement, and where it has regions."""
+    grid, outside = prepared.working_grid, float(_array(prepared.fixed).min())
+    warped = _array(_warp(prepared, displacement, prepared.moving, grid, outside, False))
     labels = _array(_warp(prepared, displacement, prepared.labels, grid, 0, True))
-    brain = (labels > 0) & (_array(prepared.fixed_mask) > 0)
-    smooth = [_smooth(np.clip(a, *window), grid)[brain] for a in (warped, fixed)]
+    return warped, labels > 0
+
+
+def _brain_similarity(
+    prepared: Prepared,
+    warped: npt.NDArray[Any],
+    brain: BoolArray,
+    window: tuple[float, float],
+) -> float:
+    pair = (warped, _array(prepared.fixed))
+    smooth = [_smooth(np.clip(a, *window), prepared.working_grid)[brain] for a in pair]
     return _correlation(*smooth)
 
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from crossdl.anatomy import Anatomy
@@ -132,13 +132,42 @@ def judge(
     )
 
 
-def _images(values: Mapping[str, Any], limits: Limits) -> Iterator[Finding]:
-    whole, limit = values["similarity"], limits.similarity
-    yield Finding(
-        credit(whole, best=1.0, limit=limit, worst=min(0.0, limit)),
-        f"template and patient correlate by only {whole:.2f} in the head (at least {limit:g} "
-        "expected): look at the regions before using them",
+def resemblance(
+    values: Mapping[str, Any], limits: Limits, pair: str
+) -> tuple[Finding, Finding, Finding]:
+    """What can be judged of any two heads: similarity, overlap and folding.
+
+    Args:
+        values: ``similarity``, ``head_dice`` and ``folded_fraction``.
+        limits: When a measure is doubted.
+        pair: What messages call the two, such as "template and patient".
+    """
+    whole, limit, heads = values["similarity"], limits.similarity, values["head_dice"]
+    return (
+        Finding(
+            credit(whole, best=1.0, limit=limit, worst=min(0.0, limit)),
+            f"{pair} correlate by only {whole:.2f} in the head (at least {limit:g} expected)",
+        ),
+        Finding(
+            credit(heads, best=1.0, limit=limits.head_dice, worst=0.0),
+            f"the heads of {pair} overlap by only {heads:.2f} (Dice; at least "
+            f"{limits.head_dice:g} expected)",
+        ),
+        Finding(
+            credit(
+                values["folded_fraction"],
+                best=0.0,
+                limit=limits.folded,
+                worst=max(10 * limits.folded, 0.1),
+            ),
+            f"the deformation folds in {values['folded_fraction']:.1%} of the head",
+        ),
     )
+
+
+def _images(values: Mapping[str, Any], limits: Limits) -> Iterator[Finding]:
+    whole, heads, folds = resemblance(values, limits, "template and patient")
+    yield replace(whole, doubt=f"{whole.doubt}: look at the regions before using them")
     start, end = values["alignment_similarity"], values["brain_similarity"]
     mean, limit = (start + end) / 2, limits.brain_similarity
     yield Finding(
@@ -147,20 +176,8 @@ def _images(values: Mapping[str, Any], limits: Limits) -> Iterator[Finding]:
         f"alignment and {end:.2f} at the end (a mean of at least {limit:g} expected): the head "
         "may be turned or upside down, or far from the template",
     )
-    yield Finding(
-        credit(values["head_dice"], best=1.0, limit=limits.head_dice, worst=0.0),
-        f"the heads of template and patient overlap by only {values['head_dice']:.2f} (Dice; "
-        f"at least {limits.head_dice:g} expected)",
-    )
-    yield Finding(
-        credit(
-            values["folded_fraction"],
-            best=0.0,
-            limit=limits.folded,
-            worst=max(10 * limits.folded, 0.1),
-        ),
-        f"the deformation folds in {values['folded_fraction']:.1%} of the head",
-    )
+    yield heads
+    yield folds
 
 
 def _contents(values: Mapping[str, Any], limits: Limits) -> Iterator[Finding]:

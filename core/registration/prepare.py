@@ -18,7 +18,7 @@ from crossdl.registration.images import (
     to_image,
 )
 from crossdl.registration.initial import INITIAL_BLUR_MM, Pose, align
-from crossdl.registration.symmetry import Method, Symmetry, symmetrise
+from crossdl.registration.symmetry import Method, symmetrise
 from crossdl.types import Float64Array, Grid, Volume
 
 _MARGIN_MM = 10.0
@@ -36,7 +36,6 @@ class Prepared:
         moving_head: uint8 mask of the template's head, moved alike.
         labels: uint8 regions of the atlas, moved alike.
         pose: The first alignment.
-        symmetry: Pose of the patient's head found by its symmetry, or None.
     """
 
     fixed: Any
@@ -46,7 +45,6 @@ class Prepared:
     moving_head: Any
     labels: Any
     pose: Pose
-    symmetry: Symmetry | None = None
 
     @property
     def working_grid(self) -> Grid:
@@ -172,10 +170,10 @@ def prepare(
 
     low, high = template.window
     patient, coarse, head = coarse_head(volume, template.window, template.tissue_threshold)
-    symmetry = None
-    if prealignment != "none":
-        symmetry = symmetrise(coarse, head, low, method=prealignment, seed=seed)
-    upright = centred(head) if symmetry is None else symmetry.matrix
+    if prealignment == "none":
+        upright = centred(head)
+    else:
+        upright = symmetrise(coarse, head, low, method=prealignment, seed=seed).matrix
     pose = align(coarse, head, template.coarse, template.head, low, upright, template.upright)
 
     moved = pose.place(grid_of(template.image))
@@ -199,7 +197,6 @@ def prepare(
         moving_head=moving_head,
         labels=labels,
         pose=pose,
-        symmetry=symmetry,
     )
 
 

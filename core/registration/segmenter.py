@@ -92,22 +92,10 @@ class RegistrationSegmenter(RegionSegmenter[RegistrationConfigT]):
             InputError: No head is found.
             RegistrationError: The tool failed; the message has its reason.
         """
-        import SimpleITK as sitk
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
         from crossdl.registration import finish, judgement
-        from crossdl.registration.prepare import prepare
 
         started = time.perf_counter()
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(self.config.threads)
-        with threadpool_limits(self.config.threads, user_api="blas"):
-            prepared = prepare(
-                volume,
-                self._template,
-                working_shape=self._working_shape,
-                prealignment=self.config.prealignment,
-                seed=self.config.seed,
-            )
+        prepared = self.prepare(volume)
         displacement, metrics = self.find_transform(prepared, volume.name)
         labels = finish.carry_labels(prepared, displacement, volume)
         volumes = finish.region_volumes(labels, volume.grid, self.anatomy)
@@ -130,6 +118,31 @@ class RegistrationSegmenter(RegionSegmenter[RegistrationConfigT]):
         }
         flags = (*self.tool_doubts(metrics), *judgement.doubts(findings))
         return RegionMap(labels, volume.grid, Quality(values, flags))
+
+    def prepare(self, volume: Volume, atlas: Atlas | None = None) -> Prepared:
+        """Brings patient and template close together, see :mod:`crossdl.registration.prepare`.
+
+        Args:
+            volume: The patient.
+            atlas: Takes the place of the segmenter's own, without ``template_blur_mm``.
+
+        Raises:
+            InputError: No head is found.
+        """
+        import SimpleITK as sitk
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+        from crossdl.registration.prepare import prepare
+
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(self.config.threads)
+        with threadpool_limits(self.config.threads, user_api="blas"):
+            return prepare(
+                volume,
+                self._template if atlas is None else self._made_ready(atlas, blur_mm=0.0),
+                working_shape=self._working_shape,
+                prealignment=self.config.prealignment,
+                seed=self.config.seed,
+            )
 
     @cached_property
     def _shares(self) -> dict[str, float]:
@@ -155,11 +168,14 @@ class RegistrationSegmenter(RegionSegmenter[RegistrationConfigT]):
 
     @cached_property
     def _template(self) -> Template:
+        return self._made_ready(self._atlas, blur_mm=self.config.template_blur_mm)
+
+    def _made_ready(self, atlas: Atlas, *, blur_mm: float) -> Template:
         from crossdl.registration.prepare import make_template
 
         return make_template(
-            self._atlas,
+            atlas,
             window=(self.config.window_low, self.config.window_high),
             tissue_threshold=self.anatomy.tissue_threshold,
-            blur_mm=self.config.template_blur_mm,
+            blur_mm=blur_mm,
         )
