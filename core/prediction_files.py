@@ -110,12 +110,12 @@ def write_prediction(
     All images share the grid of ``volume``, so they overlay it in any viewer.
     ``prediction.json`` is written last: where it stands, everything else is complete.
     """
-    from crossdl.io.volumes import write_volume
+    from crossdl.io.volumes import write_ct, write_volume
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "prediction.json").unlink(missing_ok=True)
     labels, heat = maps_of_patient(prediction, volume, anatomy)
-    write_volume(folder / "ct.nii.gz", np.rint(volume.array).astype(np.int16), volume.grid)
+    write_ct(folder / "ct.nii.gz", volume)
     write_volume(folder / "regions.nii.gz", labels, volume.grid)
     for name, map_ in zip(anatomy.type_names, heat, strict=True):
         steps = np.rint(map_ * HEATMAP_STEPS) / np.float32(HEATMAP_STEPS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crossdl.registration.images import box_grid, grid_of, head_mask
+from crossdl.registration.images import box_grid, extent, head_mask
 from crossdl.types import Grid, Volume
 
 _MARGIN_MM = 10.0
@@ -23,11 +23,8 @@ def canvas(volume: Volume, shape: tuple[int, int, int], tissue_threshold: float)
     Raises:
         InputError: No head is found.
     """
-    import SimpleITK as sitk
-
-    head = head_mask(volume, tissue_threshold)
-    world = grid_of(head).index_to_world(np.argwhere(sitk.GetArrayViewFromImage(head) > 0))
-    low, high = world.min(axis=0) - _MARGIN_MM, world.max(axis=0) + _MARGIN_MM
+    low, high = extent(head_mask(volume, tissue_threshold))
+    low, high = low - _MARGIN_MM, high + _MARGIN_MM
     scale = max(2 * max(-low[0], high[0]) / shape[2], (high[1] - low[1]) / shape[1])
     half = np.array([scale * shape[2], scale * shape[1], high[2] - low[2]]) / 2
     middle = np.array([0.0, (low[1] + high[1]) / 2, (low[2] + high[2]) / 2])

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 DOUBTFUL_SCORE = 0.8
 """Correlation of the two sides below which a person should look at the result."""
 
-_ENDINGS = (".nii.gz", ".nii")
-
 
 def align(
     path: ScanPath,
@@ -35,24 +33,22 @@ def align(
     head's centre. The 4x4 transform (LPS mm, scan to result) goes into a .json beside the result.
     Pitch, the nod of the head, stays as it was. Not for clinical use.
     """
-    import numpy as np
     from rich.console import Console
 
     from crossdl.anatomy import load_anatomy
     from crossdl.errors import InputError
     from crossdl.files import write_json
-    from crossdl.io.volumes import read_volume, write_volume
+    from crossdl.io.nifti import check_name, scan_name
+    from crossdl.io.volumes import read_volume, write_ct
     from crossdl.registration.images import REGISTRATION_WINDOW
     from crossdl.registration.input_checks import check_scan
     from crossdl.registration.upright import upright
     from crossdl.rundir import versions
 
-    ending = next((e for e in _ENDINGS if out.name.endswith(e)), None)
-    if ending is None:
-        raise InputError(f"{out}: the file name must end in .nii or .nii.gz")
+    check_name(out)
     if out.resolve() == path.resolve():
         raise InputError(f"{out}: is the scan itself; give --out another name")
-    report = out.with_name(out.name.removesuffix(ending) + ".json")
+    report = out.with_name(f"{scan_name(out)}.json")
     anatomy = load_anatomy(labels)
     console = Console(stderr=True)
     with console.status("reading the scan"):
@@ -67,9 +63,7 @@ def align(
             seed=seed,
         )
     report.unlink(missing_ok=True)
-    limits = np.iinfo(np.int16)
-    hu = np.rint(turned.array.clip(limits.min, limits.max)).astype(np.int16)
-    write_volume(out, hu, turned.grid)
+    write_ct(out, turned)
     pose = describe(symmetry)
     write_json(
         report,

@@ -54,25 +54,17 @@ def qc(
         return
     from crossdl.anatomy import load_anatomy
     from crossdl.cli.run import parse_changes
+    from crossdl.cli.segment import Job
     from crossdl.ingest.judge import stored_verdicts
     from crossdl.qc.assess import assess, write_quality
     from crossdl.qc.cohorts import find_cohort, is_built
     from crossdl.registry import load_registry
-    from crossdl.segmentation import segment_cohort
 
     book = load_registry(registry)
     chosen = book.composition(composition, parse_changes(change or []))
     anatomy = load_anatomy(chosen.anatomy)
     target = find_cohort(cohort, chosen, anatomy, book.catalog)
-    found = segment_cohort(
-        target.records,
-        cohort=target.config,
-        segmenter=chosen.segmenter,
-        anatomy=chosen.anatomy,
-        catalog=book.catalog,
-        workers=workers,
-        timeout_s=timeout,
-    )
+    found = Job(composition, chosen, book.catalog, anatomy, workers, timeout).run(target)
     known = stored_verdicts(cohort) if cohort is not None and is_built(cohort) else {}
     scans = assess(found, known)
     pages: list[Path] = []

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from crossdl.segmentation import CohortRegions
     from crossdl.types import RegionMap, Volume
 
-_ENDINGS = (".nii", ".nii.gz")
-
 
 def segment(
     out: Annotated[
@@ -59,16 +57,17 @@ def segment(
     from crossdl.anatomy import load_anatomy
     from crossdl.cli.run import parse_changes
     from crossdl.errors import ConfigError
+    from crossdl.io.nifti import ENDINGS, check_name
     from crossdl.qc.cohorts import is_one_scan
     from crossdl.registry import load_registry
 
     single = path is not None and is_one_scan(path)
     for target in (out if single else None, ct):
         if target is not None:
-            _check_name(target)
+            check_name(target)
     if not single and ct is not None:
         raise ConfigError("--ct: is for one scan; leave it out for a folder of scans or a cohort")
-    if not single and (out.is_file() or out.name.endswith(_ENDINGS)):
+    if not single and (out.is_file() or out.name.endswith(ENDINGS)):
         raise ConfigError(f"--out {out}: several scans need a folder; give its name")
     book = load_registry(registry)
     chosen = book.composition(composition, parse_changes(change or []))
@@ -176,18 +175,14 @@ def write_segmentation(
     Returns:
         Path of ``quality.json``, in the folder of ``out``.
     """
-    import numpy as np
-
     from crossdl.files import write_json
-    from crossdl.io.volumes import write_volume
+    from crossdl.io.volumes import write_ct, write_volume
     from crossdl.rundir import versions
 
     report = out.parent / "quality.json"
     report.unlink(missing_ok=True)
     if ct is not None:
-        limits = np.iinfo(np.int16)
-        hu = np.clip(np.rint(volume.array), limits.min, limits.max).astype(np.int16)
-        write_volume(ct, hu, volume.grid)
+        write_ct(ct, volume)
     write_volume(out, regions.labels, regions.grid)
     write_json(
         report,
@@ -217,10 +212,3 @@ def volumes_table(regions: RegionMap, anatomy: Anatomy) -> Table:
     for index, region in enumerate(anatomy.regions):
         table.add_row(str(index + 1), region.title, f"{volumes[region.name]:.1f}")
     return table
-
-
-def _check_name(target: Path) -> None:
-    from crossdl.errors import InputError
-
-    if not target.name.endswith(_ENDINGS):
-        raise InputError(f"{target}: the file name must end in .nii or .nii.gz")

@@ -85,8 +85,8 @@ def apply_verdicts(cohort: Path, table: Path) -> Published:
         state = State.unpacked(database.state())
         if state is None:
             raise InputError(f"{cohort}: is not finished; run `crossdl cohort build` again")
-        known = [row["scan"] for row in state.scans]
-        unknown = [one.scan for one in verdicts if one.scan not in set(known)]
+        known = {row["scan"]: None for row in state.scans}
+        unknown = [one.scan for one in verdicts if one.scan not in known]
         if unknown:
             raise InputError(
                 f"{table}: {len(unknown)} scan(s) are not in {cohort}, such as {unknown[0]!r}"

@@ -108,6 +108,23 @@ def write_volume(
         sitk.WriteImage(image, str(working))
 
 
+def write_ct(path: Path, volume: Volume) -> None:
+    """Writes a scan as int16 HU; values beyond that are cut."""
+    limits = np.iinfo(np.int16)
+    hu = np.rint(volume.array.clip(limits.min, limits.max)).astype(np.int16)
+    write_volume(path, hu, volume.grid)
+
+
+def check_name(path: Path) -> None:
+    """Refuses a file to write whose name is not that of a NIfTI file.
+
+    Raises:
+        InputError: It ends otherwise.
+    """
+    if not path.name.endswith(ENDINGS):
+        raise InputError(f"{path}: the file name must end in .nii or .nii.gz")
+
+
 def scan_name(path: Path) -> str:
     """Name of a file without its ending: ``"049"`` for ``049.nii.gz``."""
     for ending in ENDINGS:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from crossdl.errors import InputError
-from crossdl.io.nifti import ENDINGS, read_labels, read_nifti, write_volume
+from crossdl.io.nifti import ENDINGS, read_labels, read_nifti, write_ct, write_volume
 from crossdl.types import Volume
 
-__all__ = ["read_labels", "read_volume", "write_volume"]
+__all__ = ["read_labels", "read_volume", "write_ct", "write_volume"]
 
 
 def read_volume(path: Path, modality: str = "CT", *, allow_missing_slices: bool = False) -> Volume:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossdl.files import replacing
 from crossdl.region_files import read_quality
-from crossdl.segmentation import CohortRegions
 
 if TYPE_CHECKING:
     from crossdl.ingest.verdicts import Verdict
@@ -73,9 +72,7 @@ def assess(found: CohortRegions, verdicts: Mapping[str, Verdict]) -> list[Assess
 def _judged(one: Assessed, verdict: Verdict | None) -> Assessed:
     if verdict is None or verdict.regions not in ("", one.regions):
         return one
-    return Assessed(
-        one.scan, one.folder, one.failure, one.flags, one.values, verdict.verdict, verdict.note
-    )
+    return replace(one, verdict=verdict.verdict, note=verdict.note)
 
 
 def _badness(one: Assessed) -> tuple[bool, bool, float, str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from crossdl.errors import InputError
 from crossdl.geometry import largest_piece
-from crossdl.types import Grid, Volume
+from crossdl.types import Float64Array, Grid, Volume
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -80,6 +80,16 @@ def resample(
         outside,
         image.GetPixelID(),
     )
+
+
+def extent(mask: Any, matrix: Float64Array | None = None) -> tuple[Float64Array, Float64Array]:
+    """Lowest and highest corner of a mask, LPS mm, perhaps after a move by a ``(4, 4)`` matrix."""
+    import SimpleITK as sitk
+
+    world = grid_of(mask).index_to_world(np.argwhere(sitk.GetArrayViewFromImage(mask) > 0))
+    if matrix is not None:
+        world = world @ matrix[:3, :3].T + matrix[:3, 3]
+    return world.min(axis=0), world.max(axis=0)
 
 
 def thinned(image: Any, target_mm: float = 2.0) -> Any:

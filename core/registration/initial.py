@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from crossdl.registration.images import grid_of, isotropic_grid, resample
+from crossdl.registration.images import extent, grid_of, isotropic_grid, resample
 from crossdl.types import Float64Array, Grid
 
 INITIAL_BLUR_MM = 4.0
@@ -91,8 +91,8 @@ def align(
     homogeneous = np.vstack([points.T, np.ones(len(points))])
 
     fixed_back, moving_back = np.linalg.inv(fixed_upright), np.linalg.inv(moving_upright)
-    low_f, high_f = _extent(fixed_head, fixed_upright)
-    low_m, high_m = _extent(moving_head, moving_upright)
+    low_f, high_f = extent(fixed_head, fixed_upright)
+    low_m, high_m = extent(moving_head, moving_upright)
     across = np.log((high_f - low_f)[:2] / (high_m - low_m)[:2]).clip(-0.4, 0.3)
     scales = np.array([across[0], across[1], across.mean()])
     below = _BELOW_TOP_MM * np.array([1.0, np.exp(scales[2])])
@@ -155,12 +155,3 @@ def _samples(fixed: Any, head: Any, pad: float) -> tuple[Float64Array, Float64Ar
     values = sitk.GetArrayFromImage(resample(fixed, grid, pad - 1.0))
     index = np.argwhere(near & (values >= pad))
     return grid.index_to_world(index), values[tuple(index.T)].astype(np.float64)
-
-
-def _extent(mask: Any, matrix: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """Lowest and highest corner of a mask, LPS mm, after a move by a ``(4, 4)`` matrix."""
-    import SimpleITK as sitk
-
-    world = grid_of(mask).index_to_world(np.argwhere(sitk.GetArrayFromImage(mask) > 0))
-    moved = world @ matrix[:3, :3].T + matrix[:3, 3]
-    return moved.min(axis=0), moved.max(axis=0)

@@ -10,6 +10,7 @@ import numpy as np
 from crossdl.atlas import Atlas
 from crossdl.registration.images import (
     box_grid,
+    extent,
     grid_of,
     head_mask,
     isotropic_grid,
@@ -181,8 +182,8 @@ def prepare(
         _on(image, moved) for image in (template.image, template.head, template.labels)
     )
     covered = sitk.BinaryDilate(resample(moving_head, grid_of(head), 0, nearest=True), [4, 4, 4])
-    world = grid_of(head).index_to_world(np.argwhere(sitk.GetArrayFromImage(head & covered) > 0))
-    grid = box_grid(world.min(axis=0) - _MARGIN_MM, world.max(axis=0) + _MARGIN_MM, working_shape)
+    lowest, highest = extent(head & covered)
+    grid = box_grid(lowest - _MARGIN_MM, highest + _MARGIN_MM, working_shape)
     fixed = resample(patient, grid, low - 1.0)
     inside = sitk.BinaryThreshold(fixed, low - 0.5, high + 1.0, 1, 0)
     fixed_head = resample(head, grid, 0, nearest=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from crossdl.geometry import canonical_axes
-from crossdl.registration.images import box_grid, grid_of, resample, to_image
+from crossdl.registration.images import box_grid, extent, resample, to_image
 from crossdl.registration.prepare import coarse_head
 from crossdl.registration.symmetry import Method, Symmetry, symmetrise
 from crossdl.types import Grid, Volume
@@ -53,11 +53,8 @@ def upright(
 
 
 def _around(head: Any, symmetry: Symmetry, scan: Grid) -> Grid:
-    import SimpleITK as sitk
-
-    world = grid_of(head).index_to_world(np.argwhere(sitk.GetArrayViewFromImage(head) > 0))
-    moved = world @ symmetry.matrix[:3, :3].T + symmetry.matrix[:3, 3]
-    low, high = moved.min(axis=0) - _MARGIN_MM, moved.max(axis=0) + _MARGIN_MM
+    low, high = extent(head, symmetry.matrix)
+    low, high = low - _MARGIN_MM, high + _MARGIN_MM
     high[0] = max(-low[0], high[0])
     low[0] = -high[0]
     order, _ = canonical_axes(scan)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from crossdl.errors import InputError
-from crossdl.io.volumes import read_labels, read_volume, write_volume
-from crossdl.types import Grid
+from crossdl.io.volumes import read_labels, read_volume, write_ct, write_volume
+from crossdl.types import Grid, Volume
 
 RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -68,6 +68,14 @@ def test_types_in_the_file(tmp_path):
     assert nib.load(path).get_data_dtype() == np.int16
     write_volume(path, head() > 0, grid_of())
     assert nib.load(path).get_data_dtype() == np.uint8
+
+
+def test_a_ct_is_rounded_and_cut_to_what_the_file_can_hold(tmp_path):
+    hu = np.array([[[-1000.4, 30.6], [40000.0, -40000.0]]] * 2, dtype=np.float32)
+    write_ct(tmp_path / "ct.nii.gz", Volume(hu, Grid(hu.shape, np.eye(4))))
+    stored = np.asarray(nib.load(tmp_path / "ct.nii.gz").dataobj).T
+    assert stored.dtype == np.int16
+    assert stored[0].tolist() == [[-1000, 31], [32767, -32768]]
 
 
 def test_labels(tmp_path):
