@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import registration
 from atlas_agreement import Reference, dice, theirs_as_ours
+from registration import anatomy, segmenter
 from rich.console import Console
 from rich.table import Table
 
-from crossdl.anatomy import Anatomy, load_anatomy
 from crossdl.atlas import Atlas
 from crossdl.catalog import default_catalog
 from crossdl.errors import CrossDLError
@@ -32,11 +33,7 @@ from crossdl.progress import progress_bar
 from crossdl.types import LabelArray, Quality, RegionMap, Volume
 from crossdl.workers import worker_pool
 
-METHODS: dict[str, dict[str, Any]] = {
-    "fast": {"kind": "elastix", "preset": "fast"},
-    "paper": {"kind": "elastix", "preset": "paper"},
-    "ants": {"kind": "ants"},
-}
+METHODS = {name: registration.METHODS[name] for name in ("fast", "paper", "ants")}
 OTHERS: dict[str, Any] = {"kind": "ants", "working_shape": (48, 96, 96)}
 """What carries the other atlas over."""
 
@@ -67,12 +64,6 @@ def main() -> None:
 
 
 @cache
-def anatomy() -> Anatomy:
-    """Of the head."""
-    return load_anatomy("head_ct")
-
-
-@cache
 def cohort(folder: Path) -> CohortSource[Any]:
     """CT-ICH."""
     catalog = default_catalog()
@@ -82,23 +73,11 @@ def cohort(folder: Path) -> CohortSource[Any]:
 
 
 @cache
-def segmenter(name: str) -> Any:
-    """A method, made once per process."""
-    return made(METHODS[name])
-
-
-@cache
 def other_segmenter(reference: Path) -> Any:
     """Carries the atlas of others."""
-    tool = made(OTHERS)
+    tool: Any = segmenter(json.dumps(OTHERS))
     tool._atlas = atlas_of_others(reference)
     return tool
-
-
-def made(fields: Mapping[str, Any]) -> Any:
-    """A segmenter of our anatomy."""
-    catalog = default_catalog()
-    return catalog.create("segmenter", catalog.parse("segmenter", dict(fields)), anatomy())
 
 
 def atlas_of_others(folder: Path) -> Atlas:
@@ -132,7 +111,7 @@ def one(name: str, given: argparse.Namespace) -> dict[str, Any]:
         row["reference_similarity"] = other.quality.values["similarity"]
     for method in given.methods:
         try:
-            found = segmenter(method).segment(volume)
+            found = segmenter(json.dumps(METHODS[method])).segment(volume)
         except CrossDLError as error:
             row["methods"][method] = {"error": str(error)}
             continue
