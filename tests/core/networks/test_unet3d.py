@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -36,12 +38,18 @@ def test_filters_of_every_level() -> None:
 
 def test_softmax_has_a_normal_channel() -> None:
     network = UNet3D(1, 3, 2, levels=2, base_filters=2, scales=1, abnormality_activation="softmax")
+    assert isinstance(network.abnormality_heads[0], torch.nn.Conv3d)
+    assert network.abnormality_heads[0].out_channels == 3
     output = network(torch.randn(1, 1, 4, 8, 8))[-1]
-    assert output.abnormality.shape[1] == 3
-    regions, abnormality = network.probabilities(output)
-    assert abnormality.shape[1] == 2
-    assert float(abnormality.detach().sum(dim=1).max()) < 1
-    assert torch.equal(regions, output.regions.sigmoid())
+    assert output.abnormality.shape[1] == 2
+    assert float(output.abnormality.detach().sigmoid().sum(dim=1).max()) < 1
+
+
+def test_without_regions_there_are_no_region_heads() -> None:
+    network = UNet3D(1, 0, 2, levels=2, base_filters=2, scales=1)
+    output = network(torch.randn(1, 1, 4, 8, 8))[-1]
+    assert output.regions is None
+    assert not [name for name, _ in network.named_parameters() if "region" in name]
 
 
 def test_heads_run_in_float32_under_autocast() -> None:
@@ -63,11 +71,48 @@ def test_scales_must_exist() -> None:
         UNet3D(1, 3, 2, levels=3, scales=3)
 
 
+def gradients(network: UNet3D, image: torch.Tensor, dtype: torch.dtype | None = None) -> list[Any]:
+    network.zero_grad()
+    with torch.autocast("cpu", dtype=dtype or torch.bfloat16, enabled=dtype is not None):
+        outputs = network(image)
+    torch.stack([(x**2).sum() for output in outputs for x in output]).sum().backward()
+    return [p.grad for p in network.parameters()]
+
+
 def test_every_parameter_gets_a_gradient() -> None:
     network = UNet3D(1, 3, 2, levels=4, base_filters=2, scales=2)
-    outputs = network(torch.randn(1, 1, 16, 16, 16))
-    torch.stack([(x**2).sum() for output in outputs for x in output]).sum().backward()
-    assert all(p.grad is not None and p.grad.any() for p in network.parameters())
+    found = gradients(network, torch.randn(1, 1, 16, 16, 16))
+    assert all(g is not None and g.any() for g in found)
+
+
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+def test_checkpointing_keeps_less_and_changes_no_gradient(dtype: torch.dtype | None) -> None:
+    network = UNet3D(1, 3, 2, levels=3, base_filters=4, scales=2)
+    image = torch.randn(2, 1, 8, 16, 16)
+    found, kept = [], []
+    for network.checkpointing in (False, True):
+        sizes: list[int] = []
+
+        def pack(x: torch.Tensor, sizes: list[int] = sizes) -> torch.Tensor:
+            sizes.append(x.numel())
+            return x
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
+            found.append(gradients(network, image, dtype))
+        kept.append(sum(sizes))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    assert kept[1] < 0.8 * kept[0]
+
+
+def test_memory_format_is_free() -> None:
+    torch.manual_seed(0)
+    network = UNet3D(1, 3, 2, levels=3, base_filters=2)
+    image = torch.randn(2, 1, 8, 16, 16)
+    plain = [x for output in network(image) for x in output]
+    network.to(memory_format=torch.channels_last_3d)
+    last = network(image.to(memory_format=torch.channels_last_3d))
+    for a, b in zip(plain, [x for output in last for x in output], strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("depth", [4, 8, 12])
