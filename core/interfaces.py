@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from crossdl.atlas import Atlas
+    from crossdl.networks.bags import Bags, VoxelMaps
     from crossdl.preprocessing import Preprocessed
     from crossdl.training.samples import TrainingSet
 
@@ -308,15 +309,21 @@ class RegionSegmenter(Component[ConfigT]):
 class MILPooling(Component[ConfigT]):
     """Voxel maps → bag probabilities ŷ (E5 to E7).
 
-    Contract (checked for every kind by :mod:`crossdl.testing`): output in [0, 1]; finite
-    gradients; a permutation of voxels changes nothing; a scan's bags do not depend on the other
-    scans of the batch; an empty region gives a finite value; monotone in the abnormality map.
+    Contract (checked for every kind by :mod:`crossdl.testing`): probabilities in [0, 1] and
+    finite logarithms of them; finite gradients; a permutation of voxels changes nothing; a scan's
+    bags do not depend on the other scans of the batch; an empty region gives a finite value;
+    monotone in the abnormality map, unless the kind says that it is not.
+
+    Attributes:
+        monotone: Whether raising D̂ anywhere never lowers ŷ; a kind for which this is not so sets
+            it to False and gives the reason in its docstring.
     """
 
     slot = "pooling"
+    monotone: ClassVar[bool] = True
 
     def __call__(self, regions: Tensor, abnormality: Tensor, coarser: Tensor | None) -> Tensor:
-        """Pools at one output scale.
+        """Pools probabilities at one output scale.
 
         Args:
             regions: Ŝ (dynamic) or the 0/1 atlas regions (static), ``(B, N, D, H, W)`` in [0, 1].
@@ -327,12 +334,34 @@ class MILPooling(Component[ConfigT]):
         Returns:
             ŷ, ``(B, N, M)`` float32 in [0, 1].
         """
-        flat = None if coarser is None else coarser.flatten(2).float()
-        return self.pool(regions.flatten(2).float(), abnormality.flatten(2).float(), flat)
+        from crossdl.networks.bags import VoxelMaps
+
+        return self.bags(VoxelMaps.from_probabilities(regions, abnormality, coarser)).probability
 
     @abstractmethod
-    def pool(self, regions: Tensor, abnormality: Tensor, coarser: Tensor | None) -> Tensor:
-        """Pools flattened float32 maps ``(B, N, V)`` and ``(B, M, V)`` to ``(B, N, M)``."""
+    def bags(self, maps: VoxelMaps) -> Bags:
+        """Pools the logits of one output scale, as training does.
+
+        Args:
+            maps: Logits of N regions and M types at V voxels, float32.
+
+        Returns:
+            ŷ and both its logarithms, ``(B, N, M)`` float32.
+        """
+
+    def formula(self, s: Tensor, d: Tensor, coarser: Tensor | None) -> Bags | None:
+        """The definition for one bag, as plain as it can be; the contract's reference.
+
+        Args:
+            s: Ŝ_i, ``(V,)`` float64.
+            d: D̂_j, ``(V,)`` float64.
+            coarser: D̂_j of the next coarser scale at the same voxels, ``(V,)`` float64, or None.
+
+        Returns:
+            ŷ and both its logarithms, of no dimension; None if the kind has no other form than
+            :meth:`bags`.
+        """
+        return None
 
     def learned(self) -> nn.Module | None:
         """Parameters the analyzer must train along, for poolings that have any."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from crossdl.networks.bags import Bags, VoxelMaps, product_logit
+
 _BLOCK = 64  # voxels summarised by their largest product
 _CHUNK = 1024 * _BLOCK  # voxels whose products exist at a time
 
@@ -37,33 +39,38 @@ def k_largest(regions: Tensor, abnormality: Tensor, k: int) -> Tensor:
     for i in range(regions.shape[1]):  # one region at a time: with a large k this is the bulk
         members = (chosen[:, i : i + 1, ..., None] * _BLOCK + inside).flatten(3)
         exists = members.clamp_max(voxels - 1)
-        products = products_at(regions[:, i : i + 1], abnormality, exists)
+        products = _products_at(regions[:, i : i + 1], abnormality, exists)
         products.masked_fill_(members >= voxels, -1.0)
         found.append(exists.gather(3, products.topk(k, sorted=False).indices))
     return torch.cat(found, dim=1)
 
 
-def products_at(regions: Tensor, abnormality: Tensor, index: Tensor) -> Tensor:
-    """Products at given voxels; their gradient reaches those voxels of both maps only.
+def logits_at(maps: VoxelMaps, index: Tensor) -> Tensor:
+    """Product logits at given voxels; their gradient reaches those voxels of both maps only.
 
     Args:
-        regions: ``(B, N, V)``.
-        abnormality: ``(B, M, V)``.
+        maps: N regions and M types at V voxels.
         index: ``(B, N, M, K)`` voxel numbers.
 
     Returns:
         ``(B, N, M, K)``.
     """
     batch, n, m, k = index.shape
-    s = regions.gather(2, index.flatten(2)).view(batch, n, m, k)
+    a = maps.regions.gather(2, index.flatten(2)).view(batch, n, m, k)
     swapped = index.transpose(1, 2).flatten(2)
-    d = abnormality.gather(2, swapped).view(batch, m, n, k).transpose(1, 2)
-    return s * d
+    b = maps.abnormality.gather(2, swapped).view(batch, m, n, k).transpose(1, 2)
+    return product_logit(a, b)
+
+
+def largest_logits(maps: VoxelMaps, k: int) -> Tensor:
+    """Logits of the k largest products of each cell, ``(B, N, M, min(k, V))``, in no order."""
+    return logits_at(maps, k_largest(maps.s, maps.d, k))
 
 
 def largest_products(regions: Tensor, abnormality: Tensor) -> Tensor:
-    """E6: the largest product of each cell, ``(B, N, M)``; one voxel carries its gradient."""
-    return products_at(regions, abnormality, k_largest(regions, abnormality, 1))[..., 0]
+    """E6 of probabilities ``(B, N, V)`` and ``(B, M, V)``: ``(B, N, M)``."""
+    maps = VoxelMaps.from_probabilities(regions, abnormality)
+    return Bags.from_logit(largest_logits(maps, 1)[..., 0]).probability
 
 
 def _block_maxima(regions: Tensor, abnormality: Tensor) -> Tensor:
@@ -85,3 +92,10 @@ def _block_maxima(regions: Tensor, abnormality: Tensor) -> Tensor:
         rest = regions[:, :, None, whole:] * abnormality[:, None, :, whole:]
         maxima[..., -1] = rest.amax(dim=-1)
     return maxima
+
+
+def _products_at(regions: Tensor, abnormality: Tensor, index: Tensor) -> Tensor:
+    """Products ``(B, 1, M, K)`` of one region ``(B, 1, V)`` at voxels of the same shape."""
+    batch, _, m, k = index.shape
+    s = regions.gather(2, index.flatten(2)).view(batch, 1, m, k)
+    return s * abnormality.gather(2, index[:, 0])[:, None]

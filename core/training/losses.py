@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from crossdl.networks.bags import Bags
 from crossdl.training.samples import Sample
 from crossdl.types import FloatArray
 
 if TYPE_CHECKING:
     from monai.losses.dice import DiceLoss
 
-_TINY = 1e-30  # floor of a probability inside a logarithm
-_GAP = 2.0**-24  # floor of 1 - p: the gap below 1 in float32
 POSITIVE = 0.5  # a label probability from here on counts as positive
+
+
+class Part(NamedTuple):
+    """A loss as a sum, so that processes and scales can be put together before dividing.
+
+    Attributes:
+        total: Scalar, the sum over all items; 0 with a zero gradient if there are none.
+        count: Scalar, how many items.
+    """
+
+    total: Tensor
+    count: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """The loss; 0 if there are no items."""
+        return self.total / self.count.clamp_min(1)
 
 
 def lambda_at(epoch: int, start: float = 1.0, floor: float = 0.01) -> float:
@@ -35,6 +51,13 @@ def class_weights(frequencies: FloatArray, epsilon: float = 1e-3) -> FloatArray:
     """w_ij = sqrt((1 - f_ij + ε)/(f_ij + ε)) of E8, ``(N, M)``."""
     f = np.asarray(frequencies, dtype=np.float64)
     return np.asarray(np.sqrt((1 - f + epsilon) / (f + epsilon)), dtype=np.float32)
+
+
+def rank_one(frequencies: FloatArray) -> FloatArray:
+    """f_ij smoothed as in the released code: row sum × column sum / total, ``(N, M)``."""
+    f = np.asarray(frequencies, dtype=np.float64)
+    smooth = f.sum(axis=1, keepdims=True) * f.sum(axis=0) / max(f.sum(), np.finfo(f.dtype).tiny)
+    return np.asarray(smooth.clip(0, 1), dtype=np.float32)
 
 
 def has_region_labels(matrix: Tensor) -> Tensor:
@@ -80,8 +103,8 @@ def dice_loss() -> DiceLoss:
     return DiceLoss(smooth_nr=1.0, smooth_dr=1.0, reduction="none")
 
 
-def segmentation_loss(dice: DiceLoss, regions: Tensor, target: Tensor) -> Tensor:
-    """E4 at one scale: mean Dice loss over regions, and over the scans that have regions.
+def segmentation_loss(dice: DiceLoss, regions: Tensor, target: Tensor) -> Part:
+    """E4 at one scale: Dice loss, mean over regions, of every scan that has regions.
 
     Args:
         dice: From :func:`dice_loss`.
@@ -90,47 +113,59 @@ def segmentation_loss(dice: DiceLoss, regions: Tensor, target: Tensor) -> Tensor
             skipped.
 
     Returns:
-        Scalar; 0 if no scan has regions.
+        Items are the scans that have regions.
     """
     present = target.flatten(1).any(dim=1)
-    if not bool(present.any()):
-        return regions.sum() * 0
+    count = present.sum()
+    if not bool(count):
+        return Part(regions.sum() * 0, count)
     loss: Tensor = dice(regions[present].float(), target[present])
-    return loss.mean()
+    return Part(loss.flatten(1).mean(dim=1).sum(), count)
 
 
-def region_loss(bags: Tensor, matrix: Tensor, weights: Tensor) -> Tensor:
-    """E8 at one scale, averaged over the scans without a positive *unclear* label.
+def region_loss(
+    bags: Bags,
+    matrix: Tensor,
+    weights: Tensor,
+    *,
+    possible: Tensor | None = None,
+    present: Tensor | None = None,
+) -> Part:
+    """E8 at one scale, over the scans without a positive *unclear* label.
 
     Args:
-        bags: ŷ ``(B, N, M)`` in [0, 1].
-        matrix: Labels ``(B, N + 2, M)``, probabilities allowed.
+        bags: ŷ and its logarithms, ``(B, N, M)``.
+        matrix: Labels ``(B, N + 2, M)``, probabilities allowed: each is both, in its share.
         weights: w ``(N, M)``.
+        possible: ``(N, M)`` bool; a cell that cannot occur is negative whatever its label.
+        present: ``(B, N)`` bool; a region that is not in the scan does not count.
 
     Returns:
-        Scalar; 0 if every scan is unclear.
+        Items are the cells that count.
     """
-    counted = has_region_labels(matrix)
-    if not bool(counted.any()):
-        return bags.sum() * 0
-    p, y = bags[counted].float(), matrix[counted, :-2].float()
-    positive = weights * y * p.clamp_min(_TINY).log()
-    negative = (1 - y) * (1 - p).clamp_min(_GAP).log()
-    return -(positive + negative).mean()
+    y = matrix[:, :-2].float()
+    if possible is not None:
+        y = y * possible
+    counted = has_region_labels(matrix)[:, None].expand(y.shape[:2])
+    if present is not None:
+        counted = counted & present
+    cells = -(weights * y * bags.log_positive + (1 - y) * bags.log_negative)
+    total = cells.masked_fill(~counted[..., None], 0.0).sum()
+    return Part(total, counted.sum() * y.shape[2])
 
 
-def scan_loss(abnormality: Tensor, matrix: Tensor) -> Tensor:
-    """E9 at one scale: cross entropy of each map's maximum against the union of all rows.
+def scan_loss(bags: Bags, matrix: Tensor, weights: Tensor | None = None) -> Part:
+    """E9 at one scale: cross entropy of each type against the union of all rows.
 
     Args:
-        abnormality: D̂ ``(B, M, ...)`` in [0, 1].
+        bags: ŷ_j and its logarithms, ``(B, M)``; see :func:`crossdl.networks.bags.scan_bags`.
         matrix: Labels ``(B, N + 2, M)``, probabilities allowed.
+        weights: ``(M,)`` of the positive term, as in the released code; None means 1, as in E9.
 
     Returns:
-        Scalar. Where voxels tie for the maximum, one of them receives the gradient.
+        Items are the scans; each counts with its mean over the types.
     """
-    p = abnormality.flatten(2).float().max(dim=2).values
     y = matrix.float().amax(dim=1)
-    positive = y * p.clamp_min(_TINY).log()
-    negative = (1 - y) * (1 - p).clamp_min(_GAP).log()
-    return -(positive + negative).mean()
+    positive = y * bags.log_positive if weights is None else weights * y * bags.log_positive
+    total = -(positive + (1 - y) * bags.log_negative).mean(dim=1).sum()
+    return Part(total, torch.tensor(len(y), device=y.device))

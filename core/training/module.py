@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from crossdl.networks.maps import MapNetwork
+from crossdl.networks.bags import VoxelMaps, scan_bags
+from crossdl.networks.maps import MapNetwork, ScaleOutput
 from crossdl.training import losses
 from crossdl.training.config import NetworkConfig
 from crossdl.training.data import Batch, Statistics
@@ -68,30 +69,40 @@ class RegionMILModule(ResumableModule):
         weights = losses.class_weights(statistics.frequencies, config.weight_epsilon)
         self.weights: Tensor
         self.register_buffer("weights", torch.from_numpy(weights), persistent=False)
+        self.possible: Tensor
+        possible = torch.from_numpy(pooling.anatomy.possible)
+        self.register_buffer("possible", possible, persistent=False)
 
     def terms(self, batch: Batch) -> Terms:
         """Losses of a batch."""
         image = (batch.image.float() - self.statistics.mean) / self.statistics.std
         outputs = self.network(image)
         with torch.autocast(image.device.type, enabled=False):
-            return self._terms(batch, [self.network.probabilities(o) for o in outputs])
+            return self._terms(batch, outputs)
 
-    def _terms(self, batch: Batch, maps: Sequence[tuple[Tensor, Tensor]]) -> Terms:
-        factors = [batch.regions.shape[1] // s.shape[2] for s, _ in maps]
-        targets = losses.region_targets(batch.regions, maps[-1][0].shape[1], factors)
-        found: dict[str, list[Tensor]] = {"segmentation": [], "region": [], "scan": []}
-        coarser = None
-        for (s, d), target in zip(maps, targets, strict=True):
-            if coarser is not None:
-                coarser = torch.nn.functional.interpolate(coarser, s.shape[2:], mode="nearest")
-            bags = self.pooling(s, d, coarser)
-            found["segmentation"].append(losses.segmentation_loss(self.dice, s, target))
-            found["region"].append(losses.region_loss(bags, batch.matrix, self.weights))
-            found["scan"].append(losses.scan_loss(d, batch.matrix))
-            coarser = d.detach()
+    def _terms(self, batch: Batch, outputs: Sequence[ScaleOutput]) -> Terms:
+        factors = [batch.regions.shape[1] // o.regions.shape[2] for o in outputs]
+        targets = losses.region_targets(batch.regions, outputs[-1].regions.shape[1], factors)
+        found: dict[str, list[losses.Part]] = {"segmentation": [], "region": [], "scan": []}
+        before, coarse = None, None
+        for output, target in zip(outputs, targets, strict=True):
+            a, b = output
+            coarser = None
+            if coarse is not None:
+                coarser = torch.nn.functional.interpolate(coarse, b.shape[2:], mode="nearest")
+                coarser = coarser.flatten(2)
+            maps = VoxelMaps(a.flatten(2), b.flatten(2), coarser, before)
+            found["segmentation"].append(losses.segmentation_loss(self.dice, a.sigmoid(), target))
+            found["region"].append(
+                losses.region_loss(
+                    self.pooling.bags(maps), batch.matrix, self.weights, possible=self.possible
+                )
+            )
+            found["scan"].append(losses.scan_loss(scan_bags(maps.abnormality), batch.matrix))
+            before, coarse = maps.detached(), b.detach()
         return Terms(
-            **{name: torch.stack(values).mean() for name, values in found.items()},
-            segmented=int(batch.regions.flatten(1).any(dim=1).sum()),
+            **{name: torch.stack([p.mean for p in parts]).mean() for name, parts in found.items()},
+            segmented=int(found["segmentation"][0].count),
             labelled=int(losses.has_region_labels(batch.matrix).sum()),
             scans=len(batch.matrix),
         )

@@ -106,7 +106,7 @@ def test_file_name_and_kind_must_agree(fakes: Path, tmp_path: Path) -> None:
 
 
 def test_an_incomplete_class_does_not_count(fakes: Path, tmp_path: Path) -> None:
-    text = fake(fakes, "mine").replace("def pool(", "def pol(")
+    text = fake(fakes, "mine").replace("def bags(", "def bag(")
     catalog = Catalog([folder_with(tmp_path, "mine", text)])
     with pytest.raises(CatalogError, match="found none"):
         catalog.component("pooling", "mine")

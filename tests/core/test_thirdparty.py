@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parent.parent / "thirdparty"
-OWNER = "crossdl-quantile 1.2.3"
+OWNER = "crossdl-percentile 1.2.3"
 
 DESCRIBE = """
 import json, sys
@@ -28,7 +28,7 @@ print(json.dumps({
         e.kind: [e.owner, catalog.summary(e)] for e in catalog.kinds("pooling")
     },
     "problems": catalog.problems,
-    "imported": [m for m in ("torch", "crossdl_quantile.quantile") if m in sys.modules],
+    "imported": [m for m in ("torch", "crossdl_percentile.percentile") if m in sys.modules],
 }))
 """
 
@@ -89,18 +89,18 @@ def fake_distribution(site: Path, name: str, module: str) -> Path:
 
 def test_it_is_listed_with_its_owner_and_imports_nothing_heavy(site: Path) -> None:
     found = described(site)
-    assert found["poolings"]["quantile"] == [  # type: ignore[index]
+    assert found["poolings"]["percentile"] == [  # type: ignore[index]
         OWNER,
-        "The quantile q over voxels of Ŝ·D̂.",
+        "The percentile q over voxels of Ŝ·D̂.",
     ]
     assert found["problems"] == [] and found["imported"] == []
 
 
 def test_it_can_be_switched_off(site: Path) -> None:
-    assert "quantile" not in described(site, plugins="")["poolings"]  # type: ignore[operator]
-    assert "quantile" not in described(site, plugins="another")["poolings"]  # type: ignore[operator]
-    chosen = described(site, plugins="another, CrossDL_quantile")
-    assert "quantile" in chosen["poolings"]  # type: ignore[operator]
+    assert "percentile" not in described(site, plugins="")["poolings"]  # type: ignore[operator]
+    assert "percentile" not in described(site, plugins="another")["poolings"]  # type: ignore[operator]
+    chosen = described(site, plugins="another, CrossDL_percentile")
+    assert "percentile" in chosen["poolings"]  # type: ignore[operator]
 
 
 def test_a_composition_can_name_it(site: Path, fakes: Path, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_composition_can_name_it(site: Path, fakes: Path, tmp_path: Path) -> N
     registry.write_text(
         f"plugin_paths = ['{fakes}']\n"
         "[compositions.a]\ncohort='few'\ndiscretizer='silent'\nsegmenter='blank'\n"
-        "analyzer={kind='net', pooling={kind='quantile', q=0.5}}\nevaluators=['count']\n",
+        "analyzer={kind='net', pooling={kind='percentile', q=50}}\nevaluators=['count']\n",
         encoding="utf-8",
     )
     code = (
@@ -117,9 +117,9 @@ def test_a_composition_can_name_it(site: Path, fakes: Path, tmp_path: Path) -> N
         "print(book.composition('a').model_dump()['analyzer']['pooling'])"
     )
     done = run("-c", code, site=site)
-    assert done.stdout.strip() == "{'kind': 'quantile', 'q': 0.5}", done.stderr
+    assert done.stdout.strip() == "{'kind': 'percentile', 'q': 50.0}", done.stderr
     done = run("-c", code, site=site, plugins="")
-    assert "there is no pooling of kind 'quantile'" in done.stderr
+    assert "there is no pooling of kind 'percentile'" in done.stderr
 
 
 def test_it_inherits_the_contract_in_two_lines(site: Path) -> None:
@@ -133,7 +133,7 @@ def test_it_inherits_the_contract_in_two_lines(site: Path) -> None:
 def test_the_contract_finds_a_broken_pooling(site: Path, tmp_path: Path) -> None:
     copy = tmp_path / "site"
     shutil.copytree(site, copy)
-    module = copy / "crossdl_quantile" / "quantile.py"
+    module = copy / "crossdl_percentile" / "percentile.py"
     source = module.read_text(encoding="utf-8")
     module.write_text(
         source.replace("products.quantile", "2 * products.quantile"), encoding="utf-8"
@@ -141,7 +141,7 @@ def test_the_contract_finds_a_broken_pooling(site: Path, tmp_path: Path) -> None
     contract = site.parent / "contract.py"
     done = run("-m", "pytest", "-q", "-p", "no:cacheprovider", str(contract), site=copy)
     assert done.returncode == 1
-    assert "test_contract[pooling-quantile-shape_and_range]" in done.stdout
+    assert "test_contract[pooling-percentile-shape_and_range]" in done.stdout
     assert "a bag probability lies outside [0, 1]" in done.stdout
 
 

@@ -1,3 +1,3 @@
 from crossdl.testing import contract_tests
 
-test_contract = contract_tests(slot="pooling", kind="quantile")
+test_contract = contract_tests(slot="pooling", kind="percentile")

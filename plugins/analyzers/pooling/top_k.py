@@ -12,6 +12,8 @@ from crossdl.interfaces import MILPooling
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from crossdl.networks.bags import Bags, VoxelMaps
+
 
 class TopKConfig(ComponentConfig):
     """Settings of top-k pooling."""
@@ -23,13 +25,23 @@ class TopKConfig(ComponentConfig):
 class TopK(MILPooling[TopKConfig]):
     """ŷ_ij = mean of the k largest Ŝ_iv·D̂_jv; k = 1 is E6.
 
-    Each chosen voxel receives 1/k of the gradient; where voxels tie for the last place, any of
-    them is chosen.
+    Reference: Durand et al. 2016 (WELDON). Ties for the last place share its weight equally. An
+    empty region gives about 0. Gradient: 1/k of the bag's at each of the k voxels. Use it where
+    a lesion has at least k voxels: it is less noisy than the maximum.
     """
 
-    def pool(self, regions: Tensor, abnormality: Tensor, coarser: Tensor | None) -> Tensor:
+    def bags(self, maps: VoxelMaps) -> Bags:
         """Pools ``(B, N, V)`` and ``(B, M, V)`` to ``(B, N, M)``."""
-        from crossdl.networks.products import k_largest, products_at
+        import torch
 
-        index = k_largest(regions, abnormality, self.config.k)
-        return products_at(regions, abnormality, index).mean(dim=-1)
+        from crossdl.networks.top_means import top_bags
+
+        shape = (*maps.regions.shape[:2], maps.abnormality.shape[1])
+        k = torch.full(shape, self.config.k, device=maps.regions.device)
+        return top_bags(maps, k)
+
+    def formula(self, s: Tensor, d: Tensor, coarser: Tensor | None) -> Bags:
+        """The k largest of all products."""
+        from crossdl.networks.bags import Bags
+
+        return Bags.from_probability((s * d).topk(min(self.config.k, len(s))).values.mean())

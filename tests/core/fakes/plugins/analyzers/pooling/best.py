@@ -10,7 +10,7 @@ from crossdl.config import ComponentConfig
 from crossdl.interfaces import MILPooling
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from crossdl.networks.bags import Bags, VoxelMaps
 
 
 class BestConfig(ComponentConfig):
@@ -22,6 +22,8 @@ class BestConfig(ComponentConfig):
 class Best(MILPooling[BestConfig]):
     """E7 with a fixed k."""
 
-    def pool(self, regions: Tensor, abnormality: Tensor, coarser: Tensor | None) -> Tensor:
-        products = regions[:, :, None] * abnormality[:, None]
-        return products.topk(self.config.k, dim=-1).values.mean(-1)
+    def bags(self, maps: VoxelMaps) -> Bags:
+        from crossdl.networks.bags import Bags
+
+        products = maps.s[:, :, None] * maps.d[:, None]
+        return Bags.from_probability(products.topk(self.config.k, dim=-1).values.mean(-1))

@@ -8,7 +8,7 @@ from crossdl.config import ComponentConfig
 from crossdl.interfaces import MILPooling
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from crossdl.networks.bags import Bags, VoxelMaps
 
 
 class LargestConfig(ComponentConfig):
@@ -18,5 +18,7 @@ class LargestConfig(ComponentConfig):
 class Largest(MILPooling[LargestConfig]):
     """E6."""
 
-    def pool(self, regions: Tensor, abnormality: Tensor, coarser: Tensor | None) -> Tensor:
-        return (regions[:, :, None] * abnormality[:, None]).amax(-1)
+    def bags(self, maps: VoxelMaps) -> Bags:
+        from crossdl.networks.bags import Bags
+
+        return Bags.from_probability((maps.s[:, :, None] * maps.d[:, None]).amax(-1))

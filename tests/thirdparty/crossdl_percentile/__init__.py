@@ -8,4 +8,4 @@ from crossdl.hookspecs import hookimpl
 @hookimpl
 def crossdl_components() -> Mapping[str, Mapping[str, str]]:
     """Strings only, so that listing imports nothing."""
-    return {"pooling": {"quantile": "crossdl_quantile.quantile:Quantile"}}
+    return {"pooling": {"percentile": "crossdl_percentile.percentile:Percentile"}}
