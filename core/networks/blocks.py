@@ -41,12 +41,12 @@ def encoder_blocks(in_channels: int, base_filters: int, levels: int) -> nn.Modul
 
 
 def apply_block(block: nn.Module, features: Tensor) -> Tensor:
-    """Runs a block, in float32 where bfloat16 is broken.
+    """Runs a block, in float32 where bfloat16 is broken on the CPU.
 
     At depth 2, oneDNN's bfloat16 weight gradient of a 3×3×3 convolution reads uninitialised
     memory (torch 2.13 on AVX-512 without AMX): it differs from run to run and is often NaN.
     """
-    if features.shape[2] == 2 and features.device.type == "cpu":
+    if features.shape[2] == 2 and torch.is_autocast_enabled("cpu"):
         with torch.autocast("cpu", enabled=False):
             return cast(Tensor, block(features.float()))
     return cast(Tensor, block(features))
