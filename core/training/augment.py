@@ -1,14 +1,70 @@
-"""Augmentation: left-right flips with swapped labels, and axial rotation."""
+"""Augmentation of a sample: flips with swapped labels, shapes, intensities."""
 
 from __future__ import annotations
 
-import math
+import zlib
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from crossdl.anatomy import Anatomy
+from crossdl.training.augment_intensity import change_intensity
+from crossdl.training.augment_shape import change_shape
+from crossdl.training.augmentation import Augmentation
+
+
+class Chance:
+    """Random numbers of one sample; every change has its own, so others leave it as it is."""
+
+    def __init__(self, settings: Augmentation, key: tuple[int, ...]) -> None:
+        """Keeps both.
+
+        Args:
+            settings: Give the probabilities.
+            key: Such as (seed, epoch, number of the scan).
+        """
+        self._settings = settings
+        self._key = key
+
+    def numbers(self, name: str) -> np.random.Generator:
+        """Source of a change's numbers."""
+        return np.random.default_rng([*self._key, zlib.crc32(name.encode())])
+
+    def happens(self, name: str) -> np.random.Generator | None:
+        """The source of a change's numbers, or None where it is not made this time."""
+        rng = self.numbers(name)
+        chance: float = getattr(self._settings.probability, name)
+        return rng if rng.random() < chance else None
+
+
+def augment(
+    image: Tensor,
+    regions: Tensor,
+    matrix: Tensor,
+    *,
+    anatomy: Anatomy,
+    settings: Augmentation,
+    key: tuple[int, ...],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """A random variant of a sample.
+
+    Args:
+        image: ``(D, H, W)`` uint8, windowed by E3; W along left-right.
+        regions: ``(D, H, W)`` uint8 labels; 0 none, i + 1 region i.
+        matrix: ``(N + 2, M)``.
+        anatomy: Gives mirror regions and the window.
+        settings: What is changed.
+        key: Decides everything random, such as (seed, epoch, number of the scan).
+
+    Returns:
+        The same three, changed.
+    """
+    chance = Chance(settings, key)
+    if chance.numbers("flip").random() < settings.flip_probability:
+        image, regions, matrix = mirror(image, regions, matrix, anatomy)
+    image, regions = change_shape(image, regions, settings, chance)
+    return change_intensity(image, anatomy.window, settings, chance), regions, matrix
 
 
 def mirror(
@@ -23,55 +79,6 @@ def mirror(
         anatomy: Says which regions are each other's mirror image.
     """
     order = torch.from_numpy(anatomy.mirror_index)
-    swap = torch.zeros(anatomy.n_regions + 1, dtype=regions.dtype)
-    swap[1:] = (order[: anatomy.n_regions] + 1).to(regions.dtype)
-    return image.flip(-1), swap[regions.flip(-1).long()], matrix[order]
-
-
-def rotate(image: Tensor, regions: Tensor, degrees: float) -> tuple[Tensor, Tensor]:
-    """Rotates every axial slice about its centre, in voxels.
-
-    The image is interpolated bilinearly within its slices, labels are the nearest; what enters
-    from outside is 0 in both.
-
-    Args:
-        image: ``(D, H, W)`` uint8.
-        regions: ``(D, H, W)`` uint8.
-        degrees: From the W axis toward the H axis.
-    """
-    depth, height, width = image.shape
-    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    # affine_grid works in coordinates from -1 to 1: undo the sides' ratio
-    theta = torch.tensor([[[c, s * height / width, 0.0], [-s * width / height, c, 0.0]]])
-    grid = torch.nn.functional.affine_grid(theta, [1, depth, height, width], align_corners=False)
-    turned = torch.nn.functional.grid_sample(
-        image[None].float(), grid, mode="bilinear", align_corners=False
-    )[0]
-    labels = torch.nn.functional.grid_sample(
-        regions[None].float(), grid, mode="nearest", align_corners=False
-    )[0]
-    return turned.round_().to(image.dtype), labels.to(regions.dtype)
-
-
-def augment(
-    image: Tensor,
-    regions: Tensor,
-    matrix: Tensor,
-    *,
-    anatomy: Anatomy,
-    generator: np.random.Generator,
-    flip_probability: float,
-    rotation_degrees: float,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """A random flip and a rotation uniform in ±``rotation_degrees``.
-
-    Both random numbers are drawn whatever the settings, so that switching one off leaves the
-    other as it was.
-    """
-    flip = generator.random() < flip_probability
-    angle = float(generator.uniform(-1, 1)) * rotation_degrees
-    if flip:
-        image, regions, matrix = mirror(image, regions, matrix, anatomy)
-    if angle:
-        image, regions = rotate(image, regions, angle)
-    return image, regions, matrix
+    swap = torch.zeros(256, dtype=torch.uint8)
+    swap[1 : anatomy.n_regions + 1] = order[: anatomy.n_regions] + 1
+    return image.flip(-1), swap[regions.flip(-1).int()], matrix[order]

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SerializeAsAny
 
 from crossdl.config import ComponentConfig, Precision, Slot
+from crossdl.training.augmentation import Augmentation
 
 SHIPPED = "shipped"
 """Value of ``start_from`` that means the model in the package."""
@@ -45,8 +46,9 @@ class NetworkConfig(ComponentConfig):
     lambda_start: float = Field(1.0, ge=0, description="first weight of E4, halved every epoch")
     lambda_floor: float = Field(0.01, ge=0, description="smallest weight of E4")
     weight_epsilon: float = Field(1e-3, gt=0, description="ε of the class weights of E8")
-    flip_probability: float = Field(0.5, ge=0, le=1, description="of a left-right flip")
-    rotation_degrees: float = Field(15.0, ge=0, le=180, description="largest axial rotation")
+    augmentation: Augmentation = Field(
+        default_factory=lambda: Augmentation(), description="random changes of training scans"
+    )
     precision: Precision = Field(
         "auto", description="auto: bf16 where the processor has instructions for it"
     )

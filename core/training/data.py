@@ -164,9 +164,8 @@ class _Samples(Dataset[Batch]):
                 regions,
                 matrix,
                 anatomy=self.anatomy,
-                generator=np.random.default_rng([self.seed, epoch, number]),
-                flip_probability=self.config.flip_probability,
-                rotation_degrees=self.config.rotation_degrees,
+                settings=self.config.augmentation,
+                key=(self.seed, epoch, number),
             )
         return Batch(image[None], regions, matrix)
 
