@@ -29,12 +29,12 @@ PALE_COLOURS = (
 
 
 def choose_slices(
-    maps: FloatArray, extent: tuple[int, int], count: int, threshold: float
+    height: FloatArray, extent: tuple[int, int], count: int, threshold: float
 ) -> list[int]:
     """Slices worth a look: each type's peak, further peaks up to half of them, then an even spread.
 
     Args:
-        maps: ``(M, D, H, W)`` in [0, 1].
+        height: ``(M, D)``, the maximum of each type's map in each slice, in [0, 1].
         extent: First and last slice of interest.
         count: How many slices; fewer where the extent holds fewer.
         threshold: Peaks below it do not count.
@@ -43,7 +43,7 @@ def choose_slices(
         Distinct slice numbers, ascending.
     """
     first, last = extent
-    height = maps.max(axis=(2, 3))[:, first : last + 1]
+    height = height[:, first : last + 1]
     count = min(count, last - first + 1)
     gap = (last - first + 1) / (2 * count)
     chosen: list[int] = []
@@ -104,7 +104,7 @@ def draw_ct(ax: Axes, ct: FloatArray, anatomy: Anatomy, mm: Extent) -> None:
     for letter, (x, y) in marks.items():
         ax.text(
             x, y, letter, transform=ax.transAxes, color="white", fontsize=9, fontweight="bold",
-            ha="center", va="center", path_effects=outline,
+            ha="center", va="center", path_effects=outline, in_layout=False,
         )  # fmt: skip
 
 
@@ -127,23 +127,36 @@ def draw_findings(
         threshold: Probabilities below it stay uncoloured.
     """
     from matplotlib.colors import to_rgb
+    from scipy import ndimage
 
     (height, width), (_, right, bottom, _) = labels.shape, mm
     x = (np.arange(width) + 0.5) * right / width
     y = (np.arange(height) + 0.5) * bottom / height
-    for value in np.unique(labels[labels > 0]):
-        colour = part_colour(anatomy, int(value) - 1)
-        ax.contour(x, y, labels == value, levels=[0.5], colors=colour, linewidths=0.7)
+    for value, box in enumerate(ndimage.find_objects(labels), start=1):
+        if box is not None:
+            rows, columns = (slice(max(0, b.start - 1), b.stop + 1) for b in box)
+            colour = part_colour(anatomy, value - 1)
+            inside = labels[rows, columns] == value
+            ax.contour(x[columns], y[rows], inside, levels=[0.5], colors=colour, linewidths=0.7)
     for kind, probability in enumerate(maps):
-        if probability.max() < threshold:
+        boxes = ndimage.find_objects(probability >= threshold, max_label=1)
+        if not boxes or boxes[0] is None:
             continue
-        colour = COLOURS[kind % len(COLOURS)]
-        rgba = np.empty((height, width, 4), dtype=np.float32)
+        rows, columns = (slice(max(0, b.start - 1), b.stop + 1) for b in boxes[0])
+        colour, part = COLOURS[kind % len(COLOURS)], probability[rows, columns]
+        rgba = np.empty((*part.shape, 4), dtype=np.float32)
         rgba[..., :3] = to_rgb(colour)
-        rgba[..., 3] = _opacity(probability, threshold)
-        ax.imshow(rgba, extent=mm, interpolation="nearest")
-        if probability.min() < threshold:
-            ax.contour(x, y, probability, levels=[threshold], colors=colour, linewidths=1.2)
+        rgba[..., 3] = _opacity(part, threshold)
+        place = _edges(x[columns], right / width), _edges(y[rows], bottom / height)[::-1]
+        ax.imshow(rgba, extent=(*place[0], *place[1]), interpolation="nearest")
+        if part.min() < threshold:
+            ax.contour(x[columns], y[rows], part, [threshold], colors=colour, linewidths=1.2)
+    ax.set(xlim=mm[:2], ylim=mm[2:])
+
+
+def _edges(centres: npt.NDArray[Any], step: float) -> tuple[float, float]:
+    """Outer borders of the first and the last voxel of a row."""
+    return float(centres[0] - step / 2), float(centres[-1] + step / 2)
 
 
 def _opacity(probability: npt.NDArray[Any], threshold: float) -> npt.NDArray[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,11 +38,12 @@ _PANEL_INCHES = 2.9
 def overlay_figure(
     volume_array: FloatArray,
     region_labels: LabelArray,
-    abnormality_maps: FloatArray,
+    abnormality_maps: npt.NDArray[Any],
     anatomy: Anatomy,
     *,
     title: str,
     grid: Grid,
+    step: float = 1.0,
     scores: Sequence[float] | None = None,
     slices: int = 8,
     threshold: float = 0.3,
@@ -55,10 +56,11 @@ def overlay_figure(
     Args:
         volume_array: ``(D, H, W)`` HU.
         region_labels: ``(D, H, W)``; 0 is none, i + 1 is region i of the anatomy.
-        abnormality_maps: ``(M, D, H, W)`` in [0, 1].
+        abnormality_maps: ``(M, D, H, W)``, in [0, 1] after multiplication by ``step``.
         anatomy: Titles, intensity window and parts.
         title: Headline.
         grid: Grid of all three arrays, in any orientation.
+        step: Probability of one unit of the maps.
         scores: ``(M,)`` scan scores to print; by default the maximum of each map.
         slices: How many slices; chosen where the maps are highest, and spread over the head.
         threshold: Probabilities below it are not coloured.
@@ -80,14 +82,15 @@ def overlay_figure(
     maps = canonical(abnormality_maps, grid)[0][(slice(None), *box)]
     drawn = np.flatnonzero(labels.any(axis=(1, 2)))
     extent = (int(drawn[0]), int(drawn[-1])) if drawn.size else (0, len(ct) - 1)
-    chosen = choose_slices(maps, extent, slices, threshold)
+    height = maps.max(axis=(2, 3)) * np.float32(step)
+    chosen = choose_slices(height, extent, slices, threshold)
     if scores is None:
-        scores = abnormality_maps.max(axis=(1, 2, 3)).tolist()
+        scores = height.max(axis=1).tolist()
 
-    height, width = ct.shape[1] * h_mm, ct.shape[2] * w_mm
+    tall, wide = ct.shape[1] * h_mm, ct.shape[2] * w_mm
     columns = min(_COLUMNS, len(chosen))
     blocks = -(-len(chosen) // columns)
-    panel = _PANEL_INCHES * min(1.5, max(0.6, height / width))
+    panel = _PANEL_INCHES * min(1.5, max(0.6, tall / wide))
     figure = Figure(
         figsize=(_COLUMNS * _PANEL_INCHES, 2 * blocks * panel + 2.0), layout="constrained"
     )
@@ -97,16 +100,18 @@ def overlay_figure(
     axes = pictures.subplots(2 * blocks, columns, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
-    mm = (0.0, width, height, 0.0)
+        ax.set_title("", fontsize=9, y=1.0)  # a place of its own saves the search for one
+    mm = (0.0, wide, tall, 0.0)
     for position, index in enumerate(chosen):
         block, column = divmod(position, columns)
         plain, marked = axes[2 * block, column], axes[2 * block + 1, column]
         for ax in (plain, marked):
             draw_ct(ax, ct[index], anatomy, mm)
-        draw_findings(marked, labels[index], maps[:, index], anatomy, mm, threshold)
+        here = maps[:, index] * np.float32(step)
+        draw_findings(marked, labels[index], here, anatomy, mm, threshold)
         number = box[0].start + index
         z = grid.index_to_world(_source_index(number, full.shape[0], order[0], signs[0], grid))[2]
-        plain.set_title(f"slice {number + 1} of {full.shape[0]}, z = {z:.0f} mm", fontsize=9)
+        plain.set_title(f"slice {number + 1} of {full.shape[0]}, z = {z:.0f} mm", fontsize=9, y=1.0)
     draw_legend(legend, anatomy, scores, threshold, np.unique(labels[chosen]))
     return figure
 

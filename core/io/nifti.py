@@ -75,7 +75,12 @@ def read_labels(path: Path) -> tuple[LabelArray, Grid]:
 
 
 def write_volume(
-    path: Path, array: npt.NDArray[Any], grid: Grid, *, dtype: npt.DTypeLike = None
+    path: Path,
+    array: npt.NDArray[Any],
+    grid: Grid,
+    *,
+    dtype: npt.DTypeLike = None,
+    step: float | None = None,
 ) -> None:
     """Writes an image as NIfTI, whole or not at all; equal input gives equal bytes.
 
@@ -84,11 +89,12 @@ def write_volume(
         array: ``(D, H, W)``.
         grid: Where the voxels are; written as both sform and qform.
         dtype: Type of the voxels in the file, None for that of ``array`` (bool becomes uint8).
+        step: What readers multiply stored values by (``scl_slope``), None for nothing.
 
     Raises:
         ValueError: The array is not 3D, does not fit the grid, or the grid is sheared.
     """
-    import SimpleITK as sitk
+    import nibabel
 
     if not path.name.lower().endswith(ENDINGS):
         raise ValueError(f"{path}: the name of a NIfTI file must end in .nii.gz or .nii")
@@ -96,16 +102,19 @@ def write_volume(
         raise ValueError(f"array {array.shape} does not fit grid {grid.shape}")
     if dtype is not None or array.dtype == np.bool_:
         array = array.astype(np.uint8 if dtype is None else dtype)
-    spacing = np.array(grid.spacing[::-1])
-    direction = grid.affine[:3, :3] / spacing
+    direction = grid.affine[:3, :3] / grid.spacing[::-1]
     if not np.allclose(direction.T @ direction, np.eye(3), atol=1e-4):
         raise ValueError("a sheared grid cannot be written as NIfTI")
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing(spacing.tolist())
-    image.SetDirection(direction.ravel().tolist())
-    image.SetOrigin(grid.affine[:3, 3].tolist())
+    affine = grid.affine.copy()
+    affine[:2] *= -1  # LPS to RAS
+    image = nibabel.Nifti1Image(array.T, affine, dtype=array.dtype)
+    image.set_sform(affine, "scanner")
+    image.set_qform(affine, "scanner")
+    image.header.set_xyzt_units("mm")
+    if step is not None:
+        image.header.set_slope_inter(step, 0.0)
     with replacing(path) as working:
-        sitk.WriteImage(image, str(working))
+        nibabel.save(image, working)
 
 
 def write_ct(path: Path, volume: Volume) -> None:

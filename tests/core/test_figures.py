@@ -113,9 +113,12 @@ def test_radiological_convention_and_millimetres() -> None:
     rows, columns = picture.get_array().shape
     assert right == pytest.approx(columns * 1.5) and bottom == pytest.approx(rows * 0.5)
     assert drawn[0].get_aspect() == 1.0
+    assert (*drawn[0].get_xlim(), *drawn[0].get_ylim()) == (left, right, bottom, top)
+    near, far, low, high = heat.get_extent()  # only where there is something to colour
     alpha = np.asarray(heat.get_array())[..., 3]
+    assert (far - near, low - high) == pytest.approx((alpha.shape[1] * 1.5, alpha.shape[0] * 0.5))
     y, x = np.unravel_index(alpha.argmax(), alpha.shape)
-    assert y < rows / 2 and x < columns / 2
+    assert high + 0.5 * (y + 0.5) < bottom / 2 and near + 1.5 * (x + 0.5) < right / 2
     marks = {t.get_text(): t.get_position() for t in drawn[0].texts}
     assert marks["R"][0] < 0.5 < marks["L"][0] and marks["P"][1] < 0.5 < marks["A"][1]
 
@@ -150,6 +153,17 @@ def test_maps_below_the_threshold_and_scans_without_regions_are_drawn_plain() ->
     png(figure)
 
 
+def test_maps_may_be_stored_in_steps() -> None:
+    ct, labels, maps, grid = head()
+    stored = np.rint(maps * 255).astype(np.uint8)
+    rounded = stored * np.float32(1 / 255)
+    figures = [
+        overlay_figure(ct, labels, given, HEAD, title=TITLE, grid=grid, step=step)
+        for given, step in ((stored, 1 / 255), (rounded, 1.0))
+    ]
+    assert png(figures[0]) == png(figures[1])
+
+
 def test_arrays_on_different_grids_are_refused() -> None:
     ct, labels, maps, grid = head()
     with pytest.raises(ValueError, match="grid"):
@@ -166,18 +180,18 @@ def test_chosen_slices_are_distinct_sorted_and_hold_the_highest_peak(
     depth: int, count: int, seed: int, threshold: float
 ) -> None:
     rng = np.random.default_rng(seed)
-    maps = rng.random((3, depth, 2, 2)).astype(np.float32)
+    height = rng.random((3, depth)).astype(np.float32)
     first, last = sorted(rng.integers(0, depth, size=2).tolist())
-    chosen = choose_slices(maps, (first, last), count, threshold)
+    chosen = choose_slices(height, (first, last), count, threshold)
     assert chosen == sorted(set(chosen))
     assert len(chosen) == min(count, last - first + 1)
     assert first <= chosen[0] and chosen[-1] <= last
     if threshold <= 1:
-        assert first + int(maps[:, first : last + 1].max(axis=(0, 2, 3)).argmax()) in chosen
+        assert first + int(height[:, first : last + 1].max(axis=0).argmax()) in chosen
 
 
 def test_slices_without_findings_are_spread() -> None:
-    chosen = choose_slices(np.zeros((1, 30, 2, 2), np.float32), (0, 29), 4, 0.3)
+    chosen = choose_slices(np.zeros((1, 30), np.float32), (0, 29), 4, 0.3)
     assert np.diff([-1, *chosen, 30]).max() <= 12
 
 

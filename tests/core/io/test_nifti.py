@@ -8,6 +8,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
@@ -68,6 +69,17 @@ def test_types_in_the_file(tmp_path):
     assert nib.load(path).get_data_dtype() == np.int16
     write_volume(path, head() > 0, grid_of())
     assert nib.load(path).get_data_dtype() == np.uint8
+
+
+def test_integers_can_stand_for_steps(tmp_path):
+    steps = np.arange(210, dtype=np.uint8).reshape(5, 6, 7)
+    write_volume(tmp_path / "a.nii.gz", steps, grid_of(), step=1 / 255)
+    image = nib.load(tmp_path / "a.nii.gz")
+    assert image.get_data_dtype() == np.uint8
+    np.testing.assert_array_equal(image.dataobj.get_unscaled().T, steps)
+    by_itk = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "a.nii.gz")))
+    for read in (np.asarray(image.dataobj).T, by_itk):
+        np.testing.assert_allclose(read, steps / 255, atol=1e-6)
 
 
 def test_a_ct_is_rounded_and_cut_to_what_the_file_can_hold(tmp_path):
