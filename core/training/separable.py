@@ -79,7 +79,8 @@ def smooth_basis(size: int) -> Tensor:
 
 def normalised(matrix: Tensor) -> Tensor:
     """Rows of norm 1: independent numbers that it mixes keep their standard deviation."""
-    return matrix / torch.linalg.vector_norm(matrix, dim=1, keepdim=True)
+    norms: Tensor = torch.linalg.vector_norm(matrix, dim=1, keepdim=True)
+    return matrix / norms
 
 
 def smooth_field(shape: tuple[int, ...], points: Tensor) -> Tensor:
