@@ -374,7 +374,8 @@ class FitResult:
 
     Attributes:
         best_epoch: 0-based epoch whose weights were kept.
-        best_value: Its validation region MIL loss (E8).
+        best_value: The validation loss that chose it: the region MIL loss (E8), or the scan loss
+            (E9) where E8 has no weight.
         history: One mapping of named losses per epoch.
     """
 
@@ -384,9 +385,15 @@ class FitResult:
 
 
 class AbnormalityAnalyzer(Component[ConfigT]):
-    """CT → Ŝ, D̂, region matrix and scan scores."""
+    """CT → Ŝ, D̂, region matrix and scan scores.
+
+    Attributes:
+        scores_from_maps: Whether scores are maxima of the maps, E5 or E6 and the maximum of each
+            D̂; of classifiers they are not.
+    """
 
     slot = "analyzer"
+    scores_from_maps: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -405,12 +412,21 @@ class AbnormalityAnalyzer(Component[ConfigT]):
                 and ends with the same weights.
         """
 
+    @property
+    def needs_regions(self) -> bool:
+        """Whether :meth:`predict` needs the scan's coarse atlas regions."""
+        return False
+
     @abstractmethod
-    def predict(self, volume: Volume) -> Prediction:
+    def predict(self, volume: Volume, regions: RegionMap | None = None) -> Prediction:
         """Predicts one scan in any geometry; the maps' grid says where they are.
 
+        Args:
+            volume: The scan.
+            regions: What a segmenter makes of it, where :attr:`needs_regions`.
+
         Raises:
-            InputError: No head is found in the volume.
+            InputError: No head is found in the volume, or regions are needed and not given.
         """
 
     @abstractmethod

@@ -117,7 +117,7 @@ class Classifier(EncoderClassifier):
         """Logits W · pool_v f_v + b; the last row is the scan's."""
         flat = features.flatten(2)
         pooled = flat.mean(dim=2) if self.feature_pooling == "mean" else flat.amax(dim=2)
-        rows = self.linear(pooled).unflatten(1, self.shape)
+        rows = self.linear(pooled).view(-1, *self.shape)
         return ClassifierOutput(rows[:, :-1], rows[:, -1], None)
 
 
@@ -157,7 +157,7 @@ class AttentionClassifier(EncoderClassifier):
         attention = self.attention(features).flatten(2).softmax(dim=2)
         flat = features.flatten(2)
         seen = torch.einsum("bnv,bcv->bnc", attention, flat)
-        weight = self.regions.weight.unflatten(0, self.shape)
+        weight = self.regions.weight.view(*self.shape, -1)
         logits = torch.einsum("bnc,nmc->bnm", seen, weight) + self.regions.bias.view(self.shape)
-        maps = attention.unflatten(2, features.shape[2:])
+        maps = attention.view(*attention.shape[:2], *features.shape[2:])
         return ClassifierOutput(logits, self.scan(flat.mean(dim=2)), maps)

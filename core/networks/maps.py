@@ -42,11 +42,6 @@ class MapNetwork(nn.Module, ABC):
     def forward(self, image: Tensor) -> list[ScaleOutput]:
         """Outputs from the coarsest to the finest scale, each twice the one before."""
 
-    def probabilities(self, output: ScaleOutput) -> tuple[Tensor, Tensor]:
-        """Ŝ ``(B, N, D, H, W)`` and D̂ ``(B, M, D, H, W)`` of one scale's logits."""
-        assert output.regions is not None
-        return output.regions.sigmoid(), output.abnormality.sigmoid()
-
     def add_heads(
         self, widths: Sequence[int], n_regions: int, n_types: int, activation: Activation
     ) -> None:

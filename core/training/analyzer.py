@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from crossdl.anatomy import Anatomy
-from crossdl.errors import InputError
+from crossdl.errors import ConfigError, InputError
 from crossdl.files import replacing, sha256, write_json
-from crossdl.interfaces import AbnormalityAnalyzer, FitResult, MILPooling, build
+from crossdl.hints import did_you_mean
+from crossdl.interfaces import AbnormalityAnalyzer, FitResult
 from crossdl.training.config import SHIPPED, NetworkConfig
 from crossdl.training.samples import TrainingSet
-from crossdl.types import Grid, Prediction, Quality, Volume
+from crossdl.types import BoolArray, Grid, Prediction, Quality, RegionMap, Volume
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor
 
-    from crossdl.networks.maps import MapNetwork
     from crossdl.training.data import Statistics
+    from crossdl.training.model import LearningModel
 
 NetworkConfigT = TypeVar("NetworkConfigT", bound=NetworkConfig)
 
@@ -32,28 +33,36 @@ FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A network with what belongs to it.
+    """A model with what belongs to it.
 
     Attributes:
-        network: In evaluation mode.
-        learned: The pooling's parameters, where it has any.
+        model: In evaluation mode.
         statistics: Of its training set.
         summary: Facts about its training, JSON-able.
     """
 
-    network: MapNetwork
-    learned: nn.Module | None
+    model: LearningModel
     statistics: Statistics
     summary: dict[str, Any]
 
 
 class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
-    """An analyzer around a :class:`crossdl.networks.maps.MapNetwork`; subclasses build it."""
+    """An analyzer around a :class:`crossdl.training.model.LearningModel`; subclasses build it."""
 
     def __init__(self, config: NetworkConfigT, anatomy: Anatomy) -> None:
-        """Keeps both; the network is made when it is needed."""
+        """Keeps both; the network is made when it is needed.
+
+        Raises:
+            ConfigError: A trained region is not one of the anatomy's.
+        """
         super().__init__(config, anatomy)
         self._trained: Trained | None = None
+        for name in config.trained_regions or ():
+            if name not in anatomy.region_names:
+                hint = did_you_mean(name, anatomy.region_names)
+                raise ConfigError(
+                    f"analyzer.trained_regions: {anatomy.name} has no region {name!r}{hint}"
+                )
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -61,19 +70,27 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         return self.config.volume_shape or self.anatomy.volume_shape
 
     @abstractmethod
-    def build(self) -> MapNetwork:
-        """The network, its weights drawn from torch's global generator (seeded by the caller)."""
+    def build(self) -> LearningModel:
+        """The model, its weights drawn from torch's global generator (seeded by the caller)."""
 
-    def _parts(self, seed: int) -> tuple[MapNetwork, MILPooling[Any]]:
-        """Network and pooling with weights that depend on the seed only."""
+    def region_flags(self, regions: Tensor) -> list[str]:
+        """Doubts about the region maps ``(N, D, H, W)`` of a scan, one sentence each."""
+        return []
+
+    def _seeded(self, seed: int) -> LearningModel:
+        """The model with weights that depend on the seed only."""
         import torch
 
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            network = self.build()
-            pooling: MILPooling[Any] = build(self.config.pooling, self.anatomy)
-            pooling.learned()
-        return network, pooling
+            return self.build()
+
+    @property
+    def _has_scores(self) -> BoolArray:
+        """``(N,)``: the regions that training has taught."""
+        chosen = self.config.trained_regions
+        names = self.anatomy.region_names
+        return np.array([chosen is None or name in chosen for name in names])
 
     def fit(self, train: TrainingSet, valid: TrainingSet, *, seed: int, folder: Path) -> FitResult:
         """Trains; see :func:`crossdl.training.loop.fit`.
@@ -91,13 +108,9 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
                     f"{self.input_shape}"
                 )
         measured = statistics(train)
-        if self.config.start_from is None:
-            network, pooling = self._parts(seed)
-        else:
-            network, pooling = self._start()
+        model = self._seeded(seed) if self.config.start_from is None else self._start()
         result = fit(
-            network,
-            pooling,
+            model,
             config=self.config,
             anatomy=self.anatomy,
             statistics=measured,
@@ -109,49 +122,65 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         summary = {**asdict(result), "seed": seed, "train_scans": len(train)}
         summary["valid_scans"] = len(valid)
         summary["start_from"] = self.config.start_from
-        self._trained = Trained(network, pooling.learned(), measured, summary)
+        self._trained = Trained(model, measured, summary)
         return result
 
-    def predict(self, volume: Volume) -> Prediction:
+    def predict(self, volume: Volume, regions: RegionMap | None = None) -> Prediction:
         """Predicts one scan from the finest output scale.
 
+        Args:
+            volume: The scan.
+            regions: Its coarse atlas regions, where :attr:`needs_regions` says so; others are
+                not looked at.
+
         Raises:
-            InputError: No head is found, or the analyzer is neither trained nor loaded.
+            InputError: No head is found, regions are needed and not given, or the analyzer is
+                neither trained nor loaded.
         """
         import torch
 
         from crossdl.networks.devices import device, uses_bf16
-        from crossdl.networks.products import largest_products
-        from crossdl.preprocessing import preprocess
+        from crossdl.preprocessing import labels_on, preprocess
 
         trained = self._require_trained()
+        if self.needs_regions and regions is None:
+            raise InputError(
+                f"{volume.name}: the model takes regions from the atlas (inference_regions is "
+                '"static"); give the scan\'s region map, as a segmenter makes it'
+            )
         ready = preprocess(volume, self.anatomy, self.input_shape)
         where = device()
-        network = trained.network.to(where).eval()
+        model = trained.model.to(where).eval()
         image = torch.from_numpy(ready.image).to(where)[None, None].float()
         image = (image - trained.statistics.mean) / trained.statistics.std
-        with torch.inference_mode():
-            with torch.autocast(
+        labels = None
+        if self.needs_regions and regions is not None:
+            labels = torch.from_numpy(labels_on(regions, ready.grid)).to(where)[None]
+        with (
+            torch.no_grad(),
+            torch.autocast(
                 where.type, dtype=torch.bfloat16, enabled=uses_bf16(self.config.precision)
-            ):
-                outputs = network(image)
-            regions, abnormality = (x.float() for x in network.probabilities(outputs[-1]))
-            s, d = regions.flatten(2), abnormality.flatten(2)
-            region_scores = largest_products(s, d)[0]
-            scan_scores = d.amax(dim=2)[0]
-        shape = regions.shape[2:]
-        factor = [n / m for n, m in zip(self.input_shape, shape, strict=True)]
+            ),
+        ):
+            found = model.infer(image, labels)
+        maps, heat, scores, scan = (x[0].float().cpu().numpy() for x in found)
+        maps[~self._has_scores] = 0.0
+        scores[~self._has_scores] = np.nan
+        factor = [n / m for n, m in zip(self.input_shape, maps.shape[1:], strict=True)]
+        flags = [] if regions is None or labels is None else list(regions.quality.flags)
         return Prediction(
-            region_maps=regions[0].cpu().numpy(),
-            abnormality_maps=abnormality[0].cpu().numpy(),
+            region_maps=maps,
+            abnormality_maps=heat,
             grid=ready.grid.strided(factor),
-            region_scores=region_scores.cpu().numpy(),
-            scan_scores=scan_scores.cpu().numpy(),
-            quality=self._quality(volume, ready.grid, (s[0] > 0.5).sum(dim=1).tolist()),
+            region_scores=scores,
+            scan_scores=scan,
+            quality=self._quality(
+                volume, ready.grid, [*self.region_flags(found.regions[0]), *flags]
+            ),
         )
 
-    def _quality(self, volume: Volume, box: Grid, voxels: list[int]) -> Quality:
-        """Doubts about the input, and about regions by their number of probable voxels."""
+    def _quality(self, volume: Volume, box: Grid, more: list[str]) -> Quality:
+        """Doubts about the input, and those given."""
         from crossdl.geometry import canonical
 
         acquired = volume.meta.get("slice_positions_mm")  # before any resampling
@@ -167,14 +196,8 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
                 f"the box around the head is {text} mm (superior, posterior, left), each side "
                 f"should be {low:g} to {high:g} mm"
             )
-        sizes = dict(zip(self.anatomy.region_names, voxels, strict=True))
-        small = [r.title for r in self.anatomy.regions if 3 * sizes[r.name] <= sizes[r.mirror]]
-        if small:
-            flags.append(
-                f"the network finds less than a third of its mirror region of: {', '.join(small)}; "
-                "scores there mean little"
-            )
-        return Quality({"box_mm": [round(s, 1) for s in sides], "slices": slices}, tuple(flags))
+        values = {"box_mm": [round(s, 1) for s in sides], "slices": slices}
+        return Quality(values, (*flags, *more))
 
     def save(self, folder: Path) -> None:
         """Writes ``model.safetensors`` and, last, ``model.json``.
@@ -190,8 +213,8 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         trained = self._require_trained()
         dtype = getattr(torch, self.config.save_dtype)
         tensors = {
-            name: value.detach().cpu().to(dtype).contiguous()
-            for name, value in _modules(trained).state_dict().items()
+            name: (value.to(dtype) if value.is_floating_point() else value).cpu().contiguous()
+            for name, value in _tensors(trained.model).items()
         }
         weights = folder / "model.safetensors"
         with replacing(weights) as working:
@@ -216,19 +239,17 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         Raises:
             InputError: Files are missing, damaged, or made for another anatomy or network.
         """
-        self._trained, _ = self._read(folder)
+        self._trained = self._read(folder)
 
-    def _start(self) -> tuple[MapNetwork, MILPooling[Any]]:
-        """Network and pooling of the model that training starts from."""
+    def _start(self) -> LearningModel:
+        """The model that training starts from."""
         from crossdl.models import shipped_model
 
         name = str(self.config.start_from)
-        trained, pooling = self._read(shipped_model() if name == SHIPPED else Path(name))
-        return trained.network.train(), pooling
+        return self._read(shipped_model() if name == SHIPPED else Path(name)).model.train()
 
-    def _read(self, folder: Path) -> tuple[Trained, MILPooling[Any]]:
-        """A saved model with the pooling that holds its learned weights."""
-        import torch
+    def _read(self, folder: Path) -> Trained:
+        """A saved model."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -250,17 +271,15 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
                 )
             frequencies = np.array(described["frequencies"], dtype=np.float32)
             measured = Statistics(float(described["mean"]), float(described["std"]), frequencies)
-            network, pooling = self._parts(0)
-            trained = Trained(network, pooling.learned(), measured, dict(described["training"]))
-            tensors = {k: v.to(torch.float32) for k, v in load_file(weights).items()}
-            _modules(trained).load_state_dict(tensors)
+            trained = Trained(self._seeded(0), measured, dict(described["training"]))
+            _fill(_tensors(trained.model), load_file(weights))
         except (ValueError, KeyError, TypeError, OSError, SafetensorError, RuntimeError) as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise InputError(
                 f"{path}: damaged ({reason}); copy or train the model again"
             ) from error
-        network.eval()
-        return trained, pooling
+        trained.model.eval()
+        return trained
 
     def _check_labels(self, path: Path, described: dict[str, Any]) -> None:
         mine, theirs = self.anatomy, Anatomy.model_validate(described["anatomy"])
@@ -281,9 +300,23 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         return self._trained
 
 
-def _modules(trained: Trained) -> nn.Module:
-    """Network and pooling under the names their weights have in the file."""
-    from torch.nn import ModuleDict
+def _tensors(model: LearningModel) -> dict[str, Tensor]:
+    """Every tensor of a model once, under the first of its names; networks may hold some twice."""
+    found: dict[int, tuple[str, Tensor]] = {}
+    for name, value in model.state_dict(keep_vars=True).items():
+        found.setdefault(id(value), (name, value.detach()))
+    return dict(found.values())
 
-    named = {"network": trained.network, "pooling": trained.learned}
-    return ModuleDict({name: module for name, module in named.items() if module is not None})
+
+def _fill(tensors: dict[str, Tensor], values: dict[str, Tensor]) -> None:
+    """Copies values into the tensors of a model.
+
+    Raises:
+        ValueError: Names or shapes differ.
+    """
+    if tensors.keys() != values.keys():
+        raise ValueError(f"{len(values.keys() ^ tensors.keys())} weights have other names")
+    for name, value in values.items():
+        if tensors[name].shape != value.shape:
+            raise ValueError(f"weight {name} has shape {tuple(value.shape)}")
+        tensors[name].copy_(value)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field
 
-from crossdl.config import ComponentConfig, Precision, Slot
+from crossdl.config import ComponentConfig, Precision
 from crossdl.training.augmentation import Augmentation
 
 SHIPPED = "shipped"
@@ -15,18 +15,9 @@ SHIPPED = "shipped"
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
-def _max_pooling() -> ComponentConfig:
-    from crossdl.catalog import default_catalog
-
-    return default_catalog().parse("pooling", {"kind": "max"})
-
-
 class NetworkConfig(ComponentConfig):
     """Input, losses and training of a network analyzer; defaults are the paper's."""
 
-    pooling: Annotated[SerializeAsAny[ComponentConfig], Slot("pooling")] = Field(
-        default_factory=_max_pooling, description="how voxel maps become bag probabilities"
-    )
     start_from: str | None = Field(
         None,
         description='model folder whose weights training starts from, "shipped" for the '
@@ -36,11 +27,37 @@ class NetworkConfig(ComponentConfig):
         None, description="input (D, H, W), voxels; none means the anatomy's"
     )
     epochs: int = Field(50, ge=1, description="most epochs trained")
-    patience: int = Field(3, ge=1, description="epochs without a better validation E8 until stop")
+    patience: int = Field(3, ge=1, description="epochs without a better validation loss until stop")
     batch_size: int = Field(1, ge=1, description="scans per step")
-    learning_rate: float = Field(5e-4, gt=0, description="of Adam, in the first epochs")
+    accumulate: int = Field(1, ge=1, description="batches whose gradients make one step of Adam")
+    learning_rate: float = Field(5e-4, gt=0, description="highest rate of Adam")
+    schedule: Literal["halving", "plateau", "cosine", "constant"] = Field(
+        "halving",
+        description="of the learning rate: halved every epoch from halve_from_epoch on (the "
+        "paper), halved where validation stands still (as released), or falling to 0 as a cosine",
+    )
     halve_from_epoch: int = Field(
         3, ge=1, description="1-based epoch from which on the learning rate halves every epoch"
+    )
+    plateau_patience: int = Field(
+        2, ge=0, description="epochs without a better validation loss until the rate is halved"
+    )
+    warmup: float = Field(
+        0.0, ge=0, lt=1, description="share of all steps in which the rate rises from 0"
+    )
+    weight_decay: float = Field(0.0, ge=0, description="of AdamW, on kernels; 0 is Adam")
+    clip: float | None = Field(None, gt=0, description="largest norm of a gradient")
+    averaging: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="decay of an average of the weights, which is then validated and kept",
+    )
+    region_weight: float = Field(
+        1.0, ge=0, description="weight of the region loss E8; 0 trains on scan-level labels only"
+    )
+    trained_regions: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
+        None, description="regions that E4 and E8 train, by name; the others get no score"
     )
     alpha: float = Field(0.1, ge=0, description="weight of the scan loss E9")
     lambda_start: float = Field(1.0, ge=0, description="first weight of E4, halved every epoch")

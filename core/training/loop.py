@@ -1,29 +1,24 @@
-"""Training a map network on weak labels."""
+"""Training a model on weak labels."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from crossdl.anatomy import Anatomy
 from crossdl.errors import InputError
 from crossdl.interfaces import FitResult
 from crossdl.networks.devices import uses_bf16
-from crossdl.networks.maps import MapNetwork
 from crossdl.training.config import NetworkConfig
 from crossdl.training.data import Statistics, fingerprint, train_loader, valid_loader
 from crossdl.training.losses import POSITIVE
-from crossdl.training.module import MONITOR, RegionMILModule
+from crossdl.training.model import LearningModel
+from crossdl.training.module import RegionMILModule
 from crossdl.training.samples import TrainingSet
 from crossdl.training.trainer import train as run_training
 
-if TYPE_CHECKING:
-    from crossdl.interfaces import MILPooling
-
 
 def fit(
-    network: MapNetwork,
-    pooling: MILPooling[Any],
+    model: LearningModel,
     *,
     config: NetworkConfig,
     anatomy: Anatomy,
@@ -33,16 +28,15 @@ def fit(
     seed: int,
     folder: Path,
 ) -> FitResult:
-    """Trains ``network`` in place, resumable; see :func:`crossdl.training.trainer.train`.
+    """Trains ``model`` in place, resumable; see :func:`crossdl.training.trainer.train`.
 
     Args:
-        network: With its first weights.
-        pooling: Its parameters, if it has any, are trained along.
+        model: With its first weights.
         config: Losses and schedule.
         anatomy: Mirror images of the labels.
         statistics: Of the training set.
         train: Scans to learn from.
-        valid: Scans that choose the best epoch by E8.
+        valid: Scans that choose the best epoch.
         seed: Of order and augmentation.
         folder: Where checkpoints go.
 
@@ -52,7 +46,7 @@ def fit(
         CrossDLError: Training diverged.
     """
     for name, samples in (("training", train), ("validation", valid)):
-        if not any((s.matrix[-1] < POSITIVE).all() for s in samples):
+        if config.region_weight and not any((s.matrix[-1] < POSITIVE).all() for s in samples):
             raise InputError(
                 f"the {name} set has no scan without a positive {anatomy.unclear.name!r} label, "
                 "so the region loss is undefined; add scans"
@@ -60,7 +54,7 @@ def fit(
     owner = fingerprint(
         config.model_dump_json(), anatomy.model_dump_json(), str(seed), train, valid
     )
-    module = RegionMILModule(network, pooling, config, statistics, seed, owner)
+    module = RegionMILModule(model, config, anatomy, statistics, seed, owner)
     run_training(
         module,
         train_loader(train, config, anatomy, seed),
@@ -69,4 +63,4 @@ def fit(
         bf16=uses_bf16(config.precision),
     )
     best = module.best_epoch
-    return FitResult(best, module.history[best][MONITOR], tuple(module.history))
+    return FitResult(best, module.history[best][str(module.monitor)], tuple(module.history))

@@ -1,25 +1,19 @@
-"""One training step of a map network on weak labels: E4, E8 and E9 over all output scales."""
+"""One training step on weak labels: E4, E8 and E9 over all output scales of a model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from crossdl.networks.bags import VoxelMaps, scan_bags
-from crossdl.networks.maps import MapNetwork, ScaleOutput
+from crossdl.anatomy import Anatomy
 from crossdl.training import losses
 from crossdl.training.config import NetworkConfig
 from crossdl.training.data import Batch, Statistics
+from crossdl.training.model import Evidence, LearningModel
 from crossdl.training.resumable import ResumableModule
-
-if TYPE_CHECKING:
-    from crossdl.interfaces import MILPooling
-
-MONITOR = "valid/region"
-"""Validation region MIL loss (E8): chooses the best epoch."""
 
 
 class Terms(NamedTuple):
@@ -43,74 +37,96 @@ class Terms(NamedTuple):
 
 
 class RegionMILModule(ResumableModule):
-    """Trains a network and, where it has parameters, its pooling by λ·E4 + E8 + α·E9."""
+    """Trains a model by λ·E4 + w·E8 + α·E9.
 
-    monitor = MONITOR
+    The validation region loss (E8) chooses the best epoch; the scan loss (E9) does where E8 has
+    no weight.
+    """
 
     def __init__(
         self,
-        network: MapNetwork,
-        pooling: MILPooling[Any],
+        model: LearningModel,
         config: NetworkConfig,
+        anatomy: Anatomy,
         statistics: Statistics,
         seed: int,
         fingerprint: str,
     ) -> None:
-        """Ties network, pooling and settings together."""
+        """Ties model and settings together."""
         super().__init__(
             epochs=config.epochs, patience=config.patience, seed=seed, fingerprint=fingerprint
         )
-        self.network = network
-        self.pooling = pooling
-        self.learned = pooling.learned()
+        self.monitor = "valid/region" if config.region_weight else "valid/scan"
+        self.model = model
         self.config = config
         self.statistics = statistics
         self.dice = losses.dice_loss()
-        weights = losses.class_weights(statistics.frequencies, config.weight_epsilon)
         self.weights: Tensor
-        self.register_buffer("weights", torch.from_numpy(weights), persistent=False)
         self.possible: Tensor
-        possible = torch.from_numpy(pooling.anatomy.possible)
-        self.register_buffer("possible", possible, persistent=False)
+        self.trained: Tensor
+        weights = losses.class_weights(statistics.frequencies, config.weight_epsilon)
+        names = anatomy.region_names
+        trained = [config.trained_regions is None or r in config.trained_regions for r in names]
+        for name, values in (
+            ("weights", torch.from_numpy(weights)),
+            ("possible", torch.from_numpy(anatomy.possible)),
+            ("trained", torch.tensor(trained)),
+        ):
+            self.register_buffer(name, values, persistent=False)
 
     def terms(self, batch: Batch) -> Terms:
         """Losses of a batch."""
         image = (batch.image.float() - self.statistics.mean) / self.statistics.std
-        outputs = self.network(image)
+        evidence = self.model.evidence(image, batch.regions)
         with torch.autocast(image.device.type, enabled=False):
-            return self._terms(batch, outputs)
+            return self._terms(batch, evidence)
 
-    def _terms(self, batch: Batch, outputs: Sequence[ScaleOutput]) -> Terms:
-        factors = [batch.regions.shape[1] // o.regions.shape[2] for o in outputs]
-        targets = losses.region_targets(batch.regions, outputs[-1].regions.shape[1], factors)
-        found: dict[str, list[losses.Part]] = {"segmentation": [], "region": [], "scan": []}
-        before, coarse = None, None
-        for output, target in zip(outputs, targets, strict=True):
-            a, b = output
-            coarser = None
-            if coarse is not None:
-                coarser = torch.nn.functional.interpolate(coarse, b.shape[2:], mode="nearest")
-                coarser = coarser.flatten(2)
-            maps = VoxelMaps(a.flatten(2), b.flatten(2), coarser, before)
-            found["segmentation"].append(losses.segmentation_loss(self.dice, a.sigmoid(), target))
-            found["region"].append(
+    def _terms(self, batch: Batch, evidence: Sequence[Evidence]) -> Terms:
+        segmentation = self._segmentation(batch, [e.regions for e in evidence])
+        region, scan = [], []
+        for scale in evidence:
+            present = self.trained.expand(len(batch.matrix), -1)
+            if scale.counted is not None:
+                present = present & scale.counted
+            region.append(
                 losses.region_loss(
-                    self.pooling.bags(maps), batch.matrix, self.weights, possible=self.possible
+                    scale.bags, batch.matrix, self.weights, possible=self.possible, present=present
                 )
             )
-            found["scan"].append(losses.scan_loss(scan_bags(maps.abnormality), batch.matrix))
-            before, coarse = maps.detached(), b.detach()
+            scan.append(losses.scan_loss(scale.scan, batch.matrix))
+        means = [
+            torch.stack([p.mean for p in parts]).mean() if parts else torch.zeros(())
+            for parts in (segmentation, region, scan)
+        ]
         return Terms(
-            **{name: torch.stack([p.mean for p in parts]).mean() for name, parts in found.items()},
-            segmented=int(found["segmentation"][0].count),
+            segmentation=means[0],
+            region=means[1],
+            scan=means[2],
+            segmented=int(segmentation[0].count) if segmentation else 0,
             labelled=int(losses.has_region_labels(batch.matrix).sum()),
             scans=len(batch.matrix),
         )
 
+    def _segmentation(self, batch: Batch, maps: Sequence[Tensor | None]) -> list[losses.Part]:
+        """E4 of every scale that has region maps; of the trained regions only."""
+        found = [m for m in maps if m is not None]
+        if not found:
+            return []
+        factors = [batch.regions.shape[1] // m.shape[2] for m in found]
+        targets = losses.region_targets(batch.regions, len(self.trained), factors)
+        if self.config.trained_regions is not None:
+            found = [m[:, self.trained] for m in found]
+            targets = [t[:, self.trained] for t in targets]
+        return [
+            losses.segmentation_loss(self.dice, m, t) for m, t in zip(found, targets, strict=True)
+        ]
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """λ·E4 + E8 + α·E9 of a batch."""
         terms = self.terms(batch)
-        total = self._lambda() * terms.segmentation + terms.region + self.config.alpha * terms.scan
+        config = self.config
+        total = self._lambda() * terms.segmentation + config.region_weight * terms.region
+        total = total + config.alpha * terms.scan
         self._note("train", terms)
         self.log("train/loss", total.detach(), on_epoch=True, on_step=False, batch_size=terms.scans)
         for name in ("segmentation", "region", "scan"):

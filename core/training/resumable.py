@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
@@ -26,7 +26,7 @@ class ResumableModule(LightningModule):
         best: Tensors of the best epoch, by name.
     """
 
-    monitor: ClassVar[str | None] = None
+    monitor: str | None = None
 
     def __init__(self, *, epochs: int, patience: int, seed: int, fingerprint: str) -> None:
         """Keeps what all trainings have.

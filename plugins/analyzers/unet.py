@@ -9,23 +9,18 @@ from pydantic import Field, model_validator
 from crossdl.anatomy import Anatomy
 from crossdl.errors import ConfigError
 from crossdl.networks.shapes import check_shape
-from crossdl.training.analyzer import NetworkAnalyzer
-from crossdl.training.config import NetworkConfig
+from crossdl.training.map_analyzer import MapAnalyzer, MapConfig
 
 if TYPE_CHECKING:
     from crossdl.networks.maps import MapNetwork
 
 
-class UNetConfig(NetworkConfig):
+class UNetConfig(MapConfig):
     """Settings of the U-Net; defaults are the paper's."""
 
     kind: Literal["unet"] = "unet"
     levels: int = Field(5, ge=2, le=8, description="resolutions; sides divide by 2^(levels - 1)")
     base_filters: int = Field(16, ge=1, description="filters of the first convolution")
-    scales: int = Field(2, ge=1, description="output scales K, the finest at half resolution")
-    abnormality_activation: Literal["sigmoid", "softmax"] = Field(
-        "sigmoid", description="softmax adds a channel for normal, as in the released code"
-    )
 
     @model_validator(mode="after")
     def _fits(self) -> UNetConfig:
@@ -36,7 +31,7 @@ class UNetConfig(NetworkConfig):
         return self
 
 
-class UNet(NetworkAnalyzer[UNetConfig]):
+class UNet(MapAnalyzer[UNetConfig]):
     """Ŝ and D̂ from one 3D U-Net, at half the input's resolution."""
 
     def __init__(self, config: UNetConfig, anatomy: Anatomy) -> None:
@@ -51,14 +46,14 @@ class UNet(NetworkAnalyzer[UNetConfig]):
         except ValueError as error:
             raise ConfigError(f"analyzer: {error}") from error
 
-    def build(self) -> MapNetwork:
+    def network(self, n_regions: int) -> MapNetwork:
         """The network with random weights."""
         from crossdl.networks.unet3d import UNet3D
 
         config = self.config
         return UNet3D(
             1,
-            self.anatomy.n_regions,
+            n_regions,
             self.anatomy.n_types,
             levels=config.levels,
             base_filters=config.base_filters,
