@@ -6,7 +6,7 @@ Baselines A and B of Liu et al. 2023: the same convolutions, ``(N + 1) × M`` bi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -38,9 +38,11 @@ class EncoderClassifier(nn.Module, ABC):
     Attributes:
         levels: Resolutions of the encoder.
         checkpointing: As :attr:`crossdl.networks.maps.MapNetwork.checkpointing`.
+        attends: Whether it gives attention maps.
     """
 
     checkpointing: bool = False
+    attends: ClassVar[bool] = False
 
     def __init__(self, in_channels: int, *, levels: int = 5, base_filters: int = 16) -> None:
         """Makes the encoder of :class:`crossdl.networks.unet3d.UNet3D`.
@@ -123,6 +125,8 @@ class Classifier(EncoderClassifier):
 
 class AttentionClassifier(EncoderClassifier):
     """Baseline B: before its logits, each region has a spatial attention map of its own."""
+
+    attends: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -93,6 +93,12 @@ TINY_PHANTOM = {
     "repeat_rate": 0.5,
 }
 TINY_NET = {"volume_shape": [16, 32, 32], "epochs": 2, "precision": "32"}
+TINY_SEGRESNET = {
+    **TINY_NET,
+    "network": "SegResNet",
+    "arguments": {"init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1]},
+    "features": 8,
+}
 
 test_contract = contract_tests(
     configs={
@@ -106,6 +112,15 @@ test_contract = contract_tests(
         "segmenter/ants": {"working_shape": [24, 48, 48]},
         "segmenter/chain": {"steps": [{"kind": "elastix", "preset": "affine"}]},
         "segmenter/elastix": {"preset": "fast", "working_shape": [24, 48, 48]},
+        "analyzer/attention_classifier": {**TINY_NET, "levels": 3, "base_filters": 2},
+        "analyzer/classifier": {**TINY_NET, "levels": 3, "base_filters": 2},
+        "analyzer/monai": TINY_SEGRESNET,
         "analyzer/unet": {**TINY_NET, "levels": 3, "base_filters": 2},
     }
+)
+
+test_contract_of_static_regions = contract_tests(
+    slot="analyzer",
+    kind="unet",
+    config={**TINY_NET, "levels": 3, "base_filters": 2, "regions": "static"},
 )
