@@ -450,7 +450,7 @@ class EvaluationSet:
         scan_ids: n scan names.
         patient_ids: n patient names; intervals resample patients.
         truth: ``(n, N + 2, M)`` float32 0/1, NaN where nobody assessed the cell.
-        region_scores: ``(n, N, M)`` float32.
+        region_scores: ``(n, N, M)`` float32, NaN of regions that have no scores.
         scan_scores: ``(n, M)`` float32.
         quality_ok: ``(n,)`` False where a prediction carries a flag.
     """

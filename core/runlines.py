@@ -16,7 +16,7 @@ from crossdl.types import FloatArray, Prediction, ScanRecord
 def prediction_line(
     record: ScanRecord, truth: FloatArray, source: str, prediction: Prediction
 ) -> dict[str, Any]:
-    """JSON-able; cells that nobody assessed become null.
+    """JSON-able; cells that nobody assessed, and scores that there are not, become null.
 
     Args:
         record: The scan.
@@ -30,7 +30,7 @@ def prediction_line(
         "truth_source": source,
         "truth": _nulls(truth),
         "reads": {name: _nulls(np.array(value)) for name, value in record.reads.items()},
-        "region_scores": prediction.region_scores.tolist(),
+        "region_scores": _nulls(prediction.region_scores),
         "scan_scores": prediction.scan_scores.tolist(),
         "quality_ok": not prediction.quality.flags,
     }

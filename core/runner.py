@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -31,7 +31,7 @@ from crossdl.models import load_model, model_digest
 from crossdl.registry import Composition
 from crossdl.rundir import RunDirectory
 from crossdl.runlines import evaluation_set, prediction_line, read_fit
-from crossdl.types import AbnormalityMatrix, ScanRecord, Split, Volume
+from crossdl.types import AbnormalityMatrix, RegionMap, ScanRecord, Split, Volume
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -191,7 +191,7 @@ class _Pipeline:
             self.analyzer.load(model)
             return
         splits: tuple[Split, Split] = ("train", "valid")
-        outcome = self._register([r for r in self.records if r.split in splits])
+        outcome = self._register(self._labelled([r for r in self.records if r.split in splits]))
         samples = {split: self._samples(split, outcome) for split in splits}
         for split, found in samples.items():
             if not found:
@@ -226,16 +226,20 @@ class _Pipeline:
             )
         self.analyzer = trained
 
-    def _register(self, records: Sequence[ScanRecord]) -> CohortRegions:
-        """Coarse regions of the scans that have a report; workers start once for all."""
-        from crossdl.segmentation import segment_cohort
-
+    def _labelled(self, records: Sequence[ScanRecord]) -> list[ScanRecord]:
+        """The scans that have a report or labels; the others have failed."""
         for record in records:
             if record.scan_id not in self.matrices:
                 self._fail(record.scan_id, "discretize", "the scan has no report and no labels")
+        return [r for r in records if r.scan_id in self.matrices]
+
+    def _register(self, records: Sequence[ScanRecord]) -> CohortRegions:
+        """Coarse regions of scans; workers start once for all."""
+        from crossdl.segmentation import segment_cohort
+
         with self._stage("Register"):
             outcome = segment_cohort(
-                [r for r in records if r.scan_id in self.matrices],
+                records,
                 cohort=self.composition.cohort,
                 segmenter=self.composition.segmenter,
                 anatomy=self.composition.anatomy,
@@ -275,18 +279,18 @@ class _Pipeline:
 
         lines: list[dict[str, Any]] = []
         best: list[tuple[float, str, Volume, Any]] = []
-        records = [r for r in self.records if r.split == "test"]
+        records = self._scorable([r for r in self.records if r.split == "test"])
+        regions: Mapping[str, Callable[[], RegionMap]] = {}
+        if self.analyzer.needs_regions:
+            regions = self._register(records).regions
+            records = [r for r in records if r.scan_id in regions]
         with self._stage("Predict test scans"):
             for record in track(records, "predicting"):
                 truth, source = self._truth(record)
-                if truth is None:
-                    self._fail(
-                        record.scan_id, "predict", "no gold labels and no report to score by"
-                    )
-                    continue
                 try:
                     volume = self.cohort.volume(record)
-                    prediction = self.analyzer.predict(volume)
+                    found = regions[record.scan_id]() if regions else None
+                    prediction = self.analyzer.predict(volume, found)
                 except CrossDLError as error:
                     self._fail(record.scan_id, "predict", str(error))
                     continue
@@ -305,6 +309,16 @@ class _Pipeline:
         write_json(previous, list(merged.values()))
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         write_text(self.run.path / "predictions.jsonl", text)
+
+    def _scorable(self, records: Sequence[ScanRecord]) -> list[ScanRecord]:
+        """The scans that have a truth; the others have failed."""
+        found = []
+        for record in records:
+            if self._truth(record)[0] is None:
+                self._fail(record.scan_id, "predict", "no gold labels and no report to score by")
+            else:
+                found.append(record)
+        return found
 
     def _truth(self, record: ScanRecord) -> tuple[Any, str]:
         if record.truth is not None:

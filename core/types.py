@@ -229,11 +229,14 @@ class Prediction:
     """What an analyzer says of one scan.
 
     Attributes:
-        region_maps: Ŝ, ``(N, D', H', W')`` float32 in [0, 1].
+        region_maps: Ŝ, ``(N, D', H', W')`` float32 in [0, 1]; 0 of regions without scores. What
+            classifiers put here instead, their documentation says.
         abnormality_maps: D̂, ``(M, D', H', W')`` float32 in [0, 1].
         grid: Where the maps' voxels are in the patient (the model's output grid).
-        region_scores: ``(N, M)`` float32, E6: max over voxels of Ŝ·D̂.
-        scan_scores: ``(M,)`` float32: max of each abnormality map.
+        region_scores: ``(N, M)`` float32, E6: max over voxels of Ŝ·D̂; NaN of regions that the
+            analyzer was not trained on.
+        scan_scores: ``(M,)`` float32: max of each abnormality map. Classifiers have heads for
+            both kinds of scores.
         quality: Doubts about input or output.
     """
 

@@ -43,8 +43,8 @@ class RegionAuroc(Evaluator[RegionAurocConfig]):
       ``region/any``: these pooled over regions.
     * ``region/cell/REGION/TYPE``: one cell.
 
-    A cell that nobody assessed does not enter. Neither does a negative cell of a type whose
-    *unclear* row is positive: the vague wording may have meant that region.
+    A cell that nobody assessed or that has no score does not enter. Neither does a negative cell
+    of a type whose *unclear* row is positive: the vague wording may have meant that region.
     """
 
     def evaluate(self, cases: EvaluationSet, seed: int) -> Evaluation:
@@ -55,8 +55,10 @@ class RegionAuroc(Evaluator[RegionAurocConfig]):
         anatomy = self.anatomy
         bags, unclear = cases.truth[:, : anatomy.n_regions], cases.truth[:, -1:]
         bags = np.where((unclear == 1) & (bags == 0), np.float32(np.nan), bags)
-        truth = _with_any(bags, anatomy.possible)
-        scores = _with_any(cases.region_scores, anatomy.possible)
+        unscored = np.isnan(cases.region_scores)
+        truth = _with_any(np.where(unscored, np.float32(np.nan), bags), anatomy.possible)
+        truth[..., -1][unscored.any(axis=2)] = np.nan
+        scores = _with_any(np.where(unscored, np.float32(0), cases.region_scores), anatomy.possible)
         sets, macro = self._sets()
         n_resamples, confidence = self.config.n_resamples, self.config.confidence
         flat_truth, flat_scores = (a.reshape(len(a), -1) for a in (truth, scores))

@@ -174,3 +174,17 @@ def test_the_default_anatomy_fills_its_table(make_cases: MakeCases) -> None:
 def test_wrong_options_are_refused(field: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         default_catalog().parse("evaluator", {"kind": "region_auroc", **field})
+
+
+def test_regions_without_scores_do_not_enter(evaluator: RegionAuroc, make_cases: MakeCases) -> None:
+    cases = make_cases(0)
+    scores = cases.region_scores.copy()
+    scores[:, 1] = np.nan
+    found = evaluator.evaluate(replace(cases, region_scores=scores), 0)
+    whole = evaluator.evaluate(cases, 0).metrics
+    for name in ("region/any/knee_b", "region/cell/knee_b/bright", "region/cell/knee_b/dark"):
+        assert found.metrics[name].value is None and found.metrics[name].n == 0
+        assert whole[name].value is not None
+    assert found.metrics["region/cell/knee_a/dark"] == whole["region/cell/knee_a/dark"]
+    assert found.metrics["region/micro"].n == 3 * len(scores)
+    assert (found.tables["cells"].loc["Knee b"] == "-").all()
