@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +26,18 @@ if TYPE_CHECKING:
 
 
 def scores(prediction: Prediction, anatomy: Anatomy) -> dict[str, Any]:
-    """The JSON form of a prediction's numbers; cells that cannot occur have probability 0."""
+    """The JSON form of a prediction's numbers.
+
+    Cells that cannot occur have probability 0; those of regions that the model was not trained on
+    have none.
+    """
     cells = np.where(anatomy.possible, prediction.region_scores, 0.0)
     return {
         "regions": {
-            region: {kind: float(p) for kind, p in zip(anatomy.type_names, row, strict=True)}
+            region: {
+                kind: None if np.isnan(p) else float(p)
+                for kind, p in zip(anatomy.type_names, row, strict=True)
+            }
             for region, row in zip(anatomy.region_names, cells, strict=True)
         },
         "scan_scores": {
@@ -112,17 +121,55 @@ def write_overlay(
 
 
 def write_prediction(
-    folder: Path, volume: Volume, prediction: Prediction, anatomy: Anatomy
+    folder: Path,
+    volume: Volume,
+    prediction: Prediction,
+    anatomy: Anatomy,
+    *,
+    maps: bool = True,
+    made_from: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes ``ct``, ``regions`` and one heatmap per type as NIfTI, an overlay PNG and the scores.
 
     All images share the grid of ``volume``, so they overlay it in any viewer.
     ``prediction.json`` is written last: where it stands, everything else is complete.
-    """
-    from crossdl.io.volumes import write_ct, write_volume
 
+    Args:
+        folder: Made if it is absent.
+        volume: The scan.
+        prediction: Of the scan.
+        anatomy: Names of regions and types.
+        maps: Whether to write the images; otherwise only ``prediction.json``.
+        made_from: JSON-able; what the prediction depends on, for :func:`is_finished`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "prediction.json").unlink(missing_ok=True)
+    if maps:
+        _write_images(folder, volume, prediction, anatomy)
+    write_json(
+        folder / "prediction.json",
+        {
+            **scores(prediction, anatomy),
+            "scan": volume.name,
+            "region_label_values": anatomy.label_values,
+            "maps": maps,
+            "made_from": dict(made_from or {}),
+        },
+    )
+
+
+def is_finished(folder: Path, made_from: Mapping[str, Any], *, maps: bool) -> bool:
+    """Whether :func:`write_prediction` has written this very prediction, with maps if wanted."""
+    try:
+        found = json.loads((folder / "prediction.json").read_text(encoding="utf-8"))
+        return bool(found["made_from"] == dict(made_from) and (found["maps"] or not maps))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _write_images(folder: Path, volume: Volume, prediction: Prediction, anatomy: Anatomy) -> None:
+    from crossdl.io.volumes import write_ct, write_volume
+
     labels, heat = maps_of_patient(prediction, volume, anatomy)
     write_ct(folder / "ct.nii.gz", volume)
     write_volume(folder / "regions.nii.gz", labels, volume.grid)
@@ -130,14 +177,6 @@ def write_prediction(
         path = folder / f"abnormality_{name}.nii.gz"
         write_volume(path, steps, volume.grid, step=HEATMAP_STEP)
     write_overlay(folder / "overlay.png", volume, prediction, labels, heat, anatomy)
-    write_json(
-        folder / "prediction.json",
-        {
-            **scores(prediction, anatomy),
-            "scan": volume.name,
-            "region_label_values": anatomy.label_values,
-        },
-    )
 
 
 def prediction_table(prediction: Prediction, anatomy: Anatomy) -> Table:
@@ -151,7 +190,8 @@ def prediction_table(prediction: Prediction, anatomy: Anatomy) -> Table:
     for region, row, possible in zip(
         anatomy.regions, prediction.region_scores, anatomy.possible, strict=True
     ):
-        cells = [f"{p:.2f}" if ok else "-" for p, ok in zip(row, possible, strict=True)]
+        shown = possible & ~np.isnan(row)
+        cells = [f"{p:.2f}" if ok else "-" for p, ok in zip(row, shown, strict=True)]
         table.add_row(region.title, *cells)
     table.add_section()
     table.add_row("Whole scan", *[f"{p:.2f}" for p in prediction.scan_scores])

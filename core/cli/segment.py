@@ -128,27 +128,37 @@ def _one(path: Path, out: Path, ct: Path | None, job: Job, allow_missing_slices:
     """One scan, in a process of its own: a crash of the tool ends in a sentence."""
     from rich.console import Console
 
-    from crossdl.errors import RegistrationError
     from crossdl.io.volumes import read_volume
-    from crossdl.qc.cohorts import find_cohort
-    from crossdl.region_files import read_regions
 
     console, anatomy = Console(stderr=True), job.anatomy
     with console.status("reading the scan"):
         volume = read_volume(path, anatomy.modality, allow_missing_slices=allow_missing_slices)
-    target = find_cohort(
-        path, job.composition, anatomy, job.catalog, allow_missing_slices=allow_missing_slices
-    )
-    found = job.run(target)
-    for reason in found.failures.values():
-        raise RegistrationError(reason if volume.name in reason else f"{path}: {reason}")
-    (folder,) = found.folders.values()
-    regions = read_regions(folder)
+    regions = regions_of(path, job, allow_missing_slices)
     report = write_segmentation(out, volume, regions, anatomy, job.settings, ct)
     Console().print(volumes_table(regions, anatomy))
     for flag in regions.quality.flags:
         console.print(f"note: {flag}", highlight=False, soft_wrap=True)
     Console().print(f"Regions: {out}\nQuality: {report}  (not for clinical use)", soft_wrap=True)
+
+
+def regions_of(path: Path, job: Job, allow_missing_slices: bool) -> RegionMap:
+    """Regions of one scan; a crash of the tool costs only the process it runs in.
+
+    Raises:
+        RegistrationError: The segmenter failed.
+    """
+    from crossdl.errors import RegistrationError
+    from crossdl.qc.cohorts import find_cohort
+    from crossdl.region_files import read_regions
+
+    target = find_cohort(
+        path, job.composition, job.anatomy, job.catalog, allow_missing_slices=allow_missing_slices
+    )
+    found = job.run(target)
+    for scan, reason in found.failures.items():
+        raise RegistrationError(reason if scan in reason else f"{path}: {reason}")
+    (folder,) = found.folders.values()
+    return read_regions(folder)
 
 
 def write_segmentation(
