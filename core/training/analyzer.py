@@ -142,7 +142,7 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         from crossdl.networks.devices import device, uses_bf16
         from crossdl.preprocessing import labels_on, preprocess
 
-        trained = self._require_trained()
+        trained = self.trained
         if self.needs_regions and regions is None:
             raise InputError(
                 f"{volume.name}: the model takes regions from the atlas (inference_regions is "
@@ -210,7 +210,7 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
 
         from crossdl.rundir import versions
 
-        trained = self._require_trained()
+        trained = self.trained
         dtype = getattr(torch, self.config.save_dtype)
         tensors = {
             name: (value.to(dtype) if value.is_floating_point() else value).cpu().contiguous()
@@ -294,7 +294,13 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
                 f"{path}: made for volumes of {described['input_shape']}, not {self.input_shape}"
             )
 
-    def _require_trained(self) -> Trained:
+    @property
+    def trained(self) -> Trained:
+        """The model with what belongs to it.
+
+        Raises:
+            InputError: The analyzer is neither trained nor loaded.
+        """
         if self._trained is None:
             raise InputError("the analyzer has no weights yet; train it or load a model")
         return self._trained
