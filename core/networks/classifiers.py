@@ -124,7 +124,7 @@ class Classifier(EncoderClassifier):
 
 
 class AttentionClassifier(EncoderClassifier):
-    """Baseline B: before its logits, each region has a spatial attention map of its own."""
+    """Baseline B: before its logits, each region and the scan has an attention map of its own."""
 
     attends: ClassVar[bool] = True
 
@@ -147,21 +147,20 @@ class AttentionClassifier(EncoderClassifier):
             base_filters: Filters of the first convolution.
         """
         super().__init__(in_channels, levels=levels, base_filters=base_filters)
-        self.shape = (n_regions, n_types)
-        self.attention = nn.Conv3d(self.width, n_regions, 1)
-        self.regions = nn.Linear(self.width, n_regions * n_types)
-        self.scan = nn.Linear(self.width, n_types)
+        self.shape = (n_regions + 1, n_types)
+        self.attention = nn.Conv3d(self.width, n_regions + 1, 1)
+        self.linear = nn.Linear(self.width, (n_regions + 1) * n_types)
 
     def head(self, features: Tensor) -> ClassifierOutput:
-        """Logits W_i · Σ_v a_iv f_v + b_i, a_i = softmax_v(u_i · f_v); the scan's from the mean.
+        """Logits W_i · Σ_v a_iv f_v + b_i with a_i = softmax_v(u_i · f_v); last the scan's.
 
         Attention as in Ilse et al. 2018 (Attention-based Deep Multiple Instance Learning), with
-        a linear score per region.
+        a linear score per region. The scan's row has a map of its own, too: the mean over all
+        voxels, which baseline A takes, says little behind instance normalisation.
         """
         attention = self.attention(features).flatten(2).softmax(dim=2)
-        flat = features.flatten(2)
-        seen = torch.einsum("bnv,bcv->bnc", attention, flat)
-        weight = self.regions.weight.view(*self.shape, -1)
-        logits = torch.einsum("bnc,nmc->bnm", seen, weight) + self.regions.bias.view(self.shape)
+        seen = torch.einsum("bnv,bcv->bnc", attention, features.flatten(2))
+        weight = self.linear.weight.view(*self.shape, -1)
+        rows = torch.einsum("bnc,nmc->bnm", seen, weight) + self.linear.bias.view(self.shape)
         maps = attention.view(*attention.shape[:2], *features.shape[2:])
-        return ClassifierOutput(logits, self.scan(flat.mean(dim=2)), maps)
+        return ClassifierOutput(rows[:, :-1], rows[:, -1], maps[:, :-1])

@@ -19,8 +19,8 @@ class AttentionClassifierConfig(ClassifierBaseConfig):
 class ClassifierWithAttention(ClassifierAnalyzer[AttentionClassifierConfig]):
     """The U-Net's encoder; each region pools features by an attention map of its own.
 
-    The scan-level row pools them by their mean. A prediction's region maps are the attention
-    maps, each scaled to a maximum of 1.
+    So does the scan-level row. A prediction's region maps are the attention maps, each scaled to
+    a maximum of 1.
     """
 
     def network(self) -> EncoderClassifier:

@@ -41,16 +41,19 @@ def test_attention_pools_what_it_attends_to() -> None:
     with torch.no_grad():
         output = network(image)
     u, c = (p.detach().numpy() for p in (network.attention.weight, network.attention.bias))
-    w, b = (p.detach().numpy() for p in (network.regions.weight, network.regions.bias))
+    w, b = (p.detach().numpy() for p in (network.linear.weight, network.linear.bias))
     for scan in range(2):
-        for region in range(3):
+        for region in range(4):
             score = u[region].ravel() @ features[scan] + c[region]
             weight = np.exp(score - score.max())
             weight /= weight.sum()
             seen = features[scan] @ weight
             for kind in range(2):
                 expected = w[2 * region + kind] @ seen + b[2 * region + kind]
-                assert float(output.regions[scan, region, kind]) == pytest.approx(expected, 1e-4)
+                rows = torch.cat([output.regions[scan], output.scan[scan][None]])
+                assert float(rows[region, kind]) == pytest.approx(expected, 1e-4)
+            if region == 3:
+                continue
             assert output.attention is not None
             found = output.attention[scan, region].detach().numpy().ravel()
             np.testing.assert_allclose(found, weight, atol=1e-6)
