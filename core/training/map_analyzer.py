@@ -111,7 +111,7 @@ class MapAnalyzer(NetworkAnalyzer[MapConfigT]):
             for r in self.anatomy.regions
             if r.name in sizes and 3 * sizes[r.name] <= sizes.get(r.mirror, 0)
         ]
-        who = "registration" if self.needs_regions else "the network"
+        who = "the registration" if self.needs_regions else "the network"
         flag = (
             f"{who} finds less than a third of its mirror region of: {', '.join(small)}; scores "
             "there mean little"
