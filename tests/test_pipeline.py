@@ -172,3 +172,30 @@ def test_evaluating_the_trained_model_gives_the_runs_own_figures(
     assert set(config["analyzer"]) == {"model"}
     page = (project / "again" / "summary.html").read_text("utf-8")
     assert "<h2>Training</h2>" not in page
+
+
+@pytest.mark.slow
+def test_static_regions_and_a_single_region(project: Path) -> None:
+    output = finish(
+        start(
+            project,
+            "static",
+            "--set",
+            "analyzer.inference_regions=static",
+            "--set",
+            'analyzer.trained_regions=["left_frontal_lobe"]',
+        )
+    )
+    assert output.count("Register") == 2
+    lines = (project / "static" / "predictions.jsonl").read_text("utf-8").splitlines()
+    assert len(lines) == 6
+    for line in lines:
+        first, *others = json.loads(line)["region_scores"]
+        assert all(0 <= score <= 1 for score in first)
+        assert all(score is None for row in others for score in row)
+    text = (project / "static" / "metrics.json").read_text("utf-8")
+    assert "NaN" not in text
+    metrics = json.loads(text)["region_auroc"]
+    assert metrics["region/any/left_frontal_lobe"]["n"] == 6
+    assert metrics["region/any/right_frontal_lobe"]["n"] == 0
+    assert metrics["region/any/right_frontal_lobe"]["value"] is None
