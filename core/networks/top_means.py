@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from crossdl.networks.bags import Bags, VoxelMaps, product_logit
+from crossdl.networks.cells import Search
+from crossdl.networks.products import blocks_of, k_largest, logits_at
+from crossdl.networks.thresholds import Threshold
 
 Reduce = Literal["mean", "loss"]
 """What is averaged over the voxels: probabilities, or the logarithms in E8 (released code)."""
 
+_FEW = 16  # cells of at most so many voxels need no threshold
+_TINY = 1e-30  # floor of a sum inside a logarithm
+
 
 def top_bags(maps: VoxelMaps, counts: Tensor, reduce: Reduce = "mean") -> Bags:
     """Bags of the ``counts`` largest products of every cell.
+
+    Equal products at the edge share the places that are left; up to 16 voxels, any is taken.
 
     Args:
         maps: N regions and M types at V voxels.
@@ -25,37 +34,131 @@ def top_bags(maps: VoxelMaps, counts: Tensor, reduce: Reduce = "mean") -> Bags:
     Returns:
         ``(B, N, M)`` each.
     """
-    voxels = maps.regions.shape[2]
-    counts = counts.clamp(1, voxels)
-    found: list[Bags] = []
-    for i in range(maps.regions.shape[1]):
-        k = counts[:, i]
-        z = product_logit(maps.regions[:, i, None], maps.abnormality)
-        largest = z.topk(int(k.max()), dim=-1).values
-        kept = torch.arange(largest.shape[-1], device=k.device) < k[..., None]
-        each = Bags.from_logit(largest)
-        if reduce == "loss":
-            found.append(Bags(*((x * kept).sum(-1) / k for x in each)))
-            continue
-        logs = [
-            x.masked_fill(~kept, float("-inf")).logsumexp(-1)
-            for x in (each.log_positive, each.log_negative)
-        ]
-        found.append(Bags.from_logit(logs[0] - logs[1]))
-    return Bags(*(torch.stack(x, dim=1) for x in zip(*found, strict=True)))
+    counts = counts.clamp(1, maps.regions.shape[2])
+    few = counts <= _FEW
+    index = torch.zeros_like(counts)[..., None]
+    if bool(few.any()):
+        index = k_largest(maps, int(counts.where(few, 1).max()))
+    kept = torch.arange(index.shape[3], device=counts.device) < counts[..., None]
+    if reduce == "loss":
+        return _means_of_logs(maps, counts, few, index, kept)
+    a, b, many = _TopLogits.apply(  # type: ignore[no-untyped-call]
+        maps.regions, maps.abnormality, counts, ~few, index
+    )
+    each = Bags.from_logit(product_logit(a, b).sort(dim=-1, descending=True).values)
+    logs = (each.log_positive, each.log_negative)
+    positive, negative = (x.masked_fill(~kept, -torch.inf).logsumexp(-1) for x in logs)
+    return Bags.from_logit(torch.where(few, positive - negative, many))
 
 
-@torch.no_grad()
-def count_above(regions: Tensor, abnormality: Tensor, threshold: float) -> Tensor:
-    """Voxels of each cell whose product of probabilities exceeds a threshold.
+class _TopLogits(torch.autograd.Function):
+    """Logits at a few voxels, and ln Σp - ln Σ(1 - p) over many; one backward pass for both."""
 
-    Args:
-        regions: Logits ``(B, N, V)``.
-        abnormality: Logits ``(B, M, V)``.
-        threshold: In (0, 1).
+    @staticmethod
+    def forward(
+        ctx: Any,
+        a: Tensor,
+        b: Tensor,
+        counts: Tensor,
+        many: Tensor,
+        index: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Sums over the voxels above each threshold; 0 where a cell has few."""
+        positive, negative = (torch.ones_like(counts, dtype=a.dtype) for _ in range(2))
+        ctx.parts = []
+        if bool(many.any()):
+            search = Search(a, b)
+            for found, threshold in search.ranks(counts, many):
+                cells = found.cells
+                at = cells.scan, cells.region, cells.types
+                value = threshold.value
+                torch.sub(found.products, value[:, None], out=found.spare)
+                total = found.spare.relu_().sum(dim=1) + counts[at] * value
+                rest = counts[at] - total
+                if bool((rest < 0.1 * counts[at]).any()):  # it has lost its digits
+                    not_d = (-cells.of_types(blocks_of(b))).sigmoid_()
+                    not_p = not_d.mul_(found.s).add_(search.not_s(cells))
+                    weights = _weights(found.products, threshold, counts[at])
+                    rest = not_p.mul_(weights).sum(dim=1)
+                positive[at], negative[at] = total, rest
+                ctx.parts.append((cells, threshold))
+        positive.clamp_min_(_TINY)
+        negative.clamp_min_(_TINY)
+        ctx.save_for_backward(a, b, counts, index, 1 / positive + 1 / negative)
+        n, m = counts.shape[1:]
+        from_a = a.gather(2, index.flatten(2)).view(*index.shape)
+        swapped = index.transpose(1, 2).flatten(2)
+        from_b = b.gather(2, swapped).view(len(b), m, n, -1).transpose(1, 2)
+        return from_a, from_b, positive.log() - negative.log()
 
-    Returns:
-        ``(B, N, M)`` int64.
-    """
-    s, d = regions.sigmoid(), abnormality.sigmoid()
-    return torch.stack([(s[:, i, None] * d > threshold).sum(-1) for i in range(s.shape[1])], dim=1)
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, from_a: Tensor, from_b: Tensor, many: Tensor) -> Any:
+        """∂z/∂a = p·(1 - s)·(1/Σp + 1/Σ(1 - p)) at the k largest, and likewise for b."""
+        a, b, counts, index, scale = ctx.saved_tensors
+        to_a, to_b = (blocks_of(torch.zeros_like(x)) for x in (a, b))
+        if ctx.parts:
+            search = Search(a, b)
+            gradient = many * scale
+            for cells, threshold in ctx.parts:
+                at = cells.scan, cells.region, cells.types
+                found = search.products(cells)
+                weights = _weights(found.products, threshold, counts[at])
+                weights.mul_(gradient[at][:, None])
+                row = torch.mul(weights, found.d, out=found.spare).sum(dim=0)
+                row.mul_(found.s).mul_(search.not_s(cells))
+                weights.mul_(found.s)
+                row, weights = blocks_of(row), blocks_of(weights)
+                if cells.blocks is None and len(cells.types) == len(to_b[0]):
+                    to_a[at[:2]] = row
+                    to_b[cells.scan] += weights
+                elif cells.blocks is None:
+                    to_a[at[:2]] = row
+                    to_b[cells.scan].index_add_(0, cells.types, weights)
+                else:
+                    to_a[at[:2]].index_copy_(0, cells.blocks, row)
+                    for j, part in zip(cells.types.tolist(), weights, strict=True):
+                        to_b[cells.scan, j].index_add_(0, cells.blocks, part)
+        voxels = a.shape[2]
+        to_a, to_b = to_a.flatten(2)[..., :voxels], to_b.flatten(2)[..., :voxels]
+        if ctx.parts:
+            to_b.mul_(search.d.flatten(2)[..., :voxels]).mul_((-b).sigmoid_())
+        to_a.scatter_add_(2, index.flatten(2), from_a.flatten(2))
+        to_b.scatter_add_(2, index.transpose(1, 2).flatten(2), from_b.transpose(1, 2).flatten(2))
+        return to_a, to_b, None, None, None
+
+
+def _means_of_logs(
+    maps: VoxelMaps, counts: Tensor, few: Tensor, index: Tensor, kept: Tensor
+) -> Bags:
+    """Means over the k largest of p, ln p and ln(1 - p)."""
+    each = Bags.from_logit(logits_at(maps, index).sort(dim=-1, descending=True).values)
+    bags = Bags(*((x * kept).sum(-1) / counts for x in each))
+    if bool(few.all()):
+        return bags
+    sums = [x.masked_fill(~few, 0.0) for x in bags]
+    a, b = blocks_of(maps.regions), blocks_of(maps.abnormality)
+    search = Search(maps.regions.detach(), maps.abnormality.detach())
+    for found, threshold in search.ranks(counts, ~few):
+        cells = found.cells
+        at = cells.scan, cells.region, cells.types
+        weights = _weights(found.products, threshold, counts[at])
+        rows, columns = weights.nonzero(as_tuple=True)
+        z = product_logit(cells.of_region(a)[columns], cells.of_types(b)[rows, columns])
+        share = weights[rows, columns] / counts[at][rows]
+        cell = at[0] * few[0].numel() + at[1] * few.shape[2] + cells.types[rows]
+        for n, x in enumerate(Bags.from_logit(z)):
+            added = torch.zeros(few.numel(), device=x.device).index_add(0, cell, x * share)
+            sums[n] = sums[n] + added.view(few.shape)
+    return Bags(*sums)
+
+
+def _weights(products: Tensor, threshold: Threshold, k: Tensor) -> Tensor:
+    """1 above the threshold, the ties' share at it, 0 below; overwrites ``products``."""
+    share = (k - threshold.above) / threshold.equal
+    value = threshold.value[:, None]
+    if bool((share == 1).all()):
+        below = torch.nextafter(value, value.new_tensor(-torch.inf))
+        return products.sub_(below).ceil_()
+    sign = products.sub_(value).sign_()
+    return sign.clamp_min(0).add_((1 - sign.abs()) * share[:, None])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 POSITIVE = 0.5  # a label probability from here on counts as positive
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Part:
     """A loss as a sum, so that processes and scales can be put together before dividing.
 
     Attributes:

@@ -98,7 +98,7 @@ class DaMIL(MILPooling[DaMILConfig]):
         """Voxels k to average per bag, ``(B, N, M)`` int64 of at least 1."""
         import torch
 
-        from crossdl.networks.top_means import count_above
+        from crossdl.networks.cells import count_above
 
         config = self.config
         if maps.coarser is None:

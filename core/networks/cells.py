@@ -1,0 +1,180 @@
+"""Cells (region i, type j) searched for their largest products, region by region.
+
+Of a region only the blocks of voxels are looked at whose largest possible product reaches what is
+searched for: outside a region, where Ŝ is tiny, that is nothing. No array is larger than M maps.
+Products are compared in float32: those that round to the same number are equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from crossdl.networks.bags import VoxelMaps
+from crossdl.networks.products import BLOCK, blocks_of
+from crossdl.networks.thresholds import Threshold, kth_largest
+
+_NOWHERE = -200.0  # logit of the voxels that fill the last block: its probability is 0
+
+
+class Cells(NamedTuple):
+    """Some cells of one region.
+
+    Attributes:
+        scan: Index b.
+        region: Index i.
+        types: Indices j, ``(R,)``.
+        blocks: Blocks that hold what was searched for, or None for all blocks.
+    """
+
+    scan: int
+    region: int
+    types: Tensor
+    blocks: Tensor | None
+
+    def of_region(self, maps: Tensor) -> Tensor:
+        """``(B, N, blocks, BLOCK)`` → ``(n,)``: the region's voxels in the blocks."""
+        one = maps[self.scan, self.region]
+        return (one if self.blocks is None else one.index_select(0, self.blocks)).flatten()
+
+    def of_types(self, maps: Tensor) -> Tensor:
+        """``(B, M, blocks, BLOCK)`` → ``(R, n)``: the types' voxels in the blocks."""
+        several = maps[self.scan]
+        m, n_blocks, _ = several.shape
+        if self.blocks is None:
+            return (several if len(self.types) == m else several[self.types]).flatten(1)
+        rows = (self.types[:, None] * n_blocks + self.blocks).flatten()
+        return several.reshape(-1, BLOCK).index_select(0, rows).view(len(self.types), -1)
+
+
+class Found(NamedTuple):
+    """Products of some cells; valid until the next ones are asked for.
+
+    Attributes:
+        cells: Which ones.
+        s: Ŝ_i, ``(n,)``.
+        d: D̂_j, ``(R, n)``.
+        products: Of both, ``(R, n)``.
+        spare: A buffer of that shape.
+    """
+
+    cells: Cells
+    s: Tensor
+    d: Tensor
+    products: Tensor
+    spare: Tensor
+
+
+class Search:
+    """Both maps of one scale in blocks, with buffers that every region uses again.
+
+    Fresh memory costs more than the arithmetic on it.
+    """
+
+    def __init__(self, regions: Tensor, abnormality: Tensor) -> None:
+        """Takes logits ``(B, N, V)`` and ``(B, M, V)``."""
+        self.a = blocks_of(regions, _NOWHERE)
+        self.d = blocks_of(abnormality, _NOWHERE).sigmoid()
+        self._most = self.a.amax(dim=3).sigmoid_(), self.d.amax(dim=3)
+        self._buffers = self.d.new_empty((2, self.d[0].numel()))
+        self._rows = self.d.new_empty((2, self.d[0, 0].numel()))
+
+    def products(self, cells: Cells) -> Found:
+        """Multiplies the maps of some cells."""
+        a, d = cells.of_region(self.a), cells.of_types(self.d)
+        s = torch.sigmoid(a, out=self._rows[0, : len(a)])
+        products, spare = (x[: d.numel()].view_as(d) for x in self._buffers)
+        torch.mul(s, d, out=products)
+        return Found(cells, s, d, products, spare)
+
+    def not_s(self, cells: Cells) -> Tensor:
+        """1 - Ŝ_i ``(n,)``, exact also where Ŝ rounds to 1."""
+        a = cells.of_region(self.a)
+        return torch.neg(a, out=self._rows[1, : len(a)]).sigmoid_()
+
+    def above(self, threshold: float) -> Tensor:
+        """How many products of each cell exceed a threshold in (0, 1), ``(B, N, M)`` int64."""
+        batch, n = self.a.shape[:2]
+        types = torch.arange(self.d.shape[1], device=self.d.device)
+        found = torch.zeros((batch, n, len(types)), dtype=torch.int64, device=self.d.device)
+        for b in range(batch):
+            for i in range(n):
+                useful = (self._most[0][b, i] * self._most[1][b] > threshold).any(dim=0)
+                cells = Cells(b, i, types, _indices(useful))
+                products = self.products(cells).products
+                found[b, i] = products.sub_(threshold).ceil_().sum(dim=1).long()
+        return found
+
+    def ranks(self, k: Tensor, where: Tensor) -> Iterator[tuple[Found, Threshold]]:
+        """The k-th largest product of every cell ``where`` it is wanted.
+
+        Args:
+            k: ``(B, N, M)`` int64 in [1, V].
+            where: ``(B, N, M)`` bool.
+
+        Yields:
+            Products of one region's cells with their thresholds; the blocks hold the k largest.
+        """
+        n_blocks = self.a.shape[2]
+        for b, i in where.any(dim=2).nonzero().tolist():
+            types = where[b, i].nonzero()[:, 0]
+            wanted = k[b, i, types]
+            bound = self._most[0][b, i] * self._most[1][b, types]
+            useful = torch.ones_like(bound[0], dtype=torch.bool)
+            first = 4 * int(wanted.max()) // BLOCK + 8  # blocks to learn how small the k-th is
+            if first < n_blocks // 2:
+                best = bound.topk(first, dim=1, sorted=False).indices
+                useful = torch.zeros_like(useful).index_fill_(0, best.flatten(), True)
+            while True:
+                cells = Cells(b, i, types, _indices(useful))
+                found = self.products(cells)
+                threshold = kth_largest(found.products, wanted, found.spare)
+                missing = (bound > threshold.value[:, None]).any(dim=0) & ~useful
+                if cells.blocks is None or not bool(missing.any()):
+                    break
+                useful |= missing
+            yield found, threshold
+
+
+@torch.no_grad()
+def count_above(regions: Tensor, abnormality: Tensor, threshold: float) -> Tensor:
+    """Voxels of each cell whose product of probabilities exceeds a threshold.
+
+    Args:
+        regions: Logits ``(B, N, V)``.
+        abnormality: Logits ``(B, M, V)``.
+        threshold: In (0, 1).
+
+    Returns:
+        ``(B, N, M)`` int64.
+    """
+    return Search(regions, abnormality).above(threshold)
+
+
+@torch.no_grad()
+def ranked_voxels(maps: VoxelMaps, ranks: Tensor) -> Tensor:
+    """One voxel of each cell that has the product of a given rank, ``(B, N, M)`` int64.
+
+    Args:
+        maps: N regions and M types at V voxels.
+        ranks: ``(B, N, M)`` int64, 1 for the largest product; above V means V.
+    """
+    voxels = maps.regions.shape[2]
+    ranks = ranks.clamp(1, voxels)
+    voxel = torch.zeros_like(ranks)
+    search = Search(maps.regions, maps.abnormality)
+    for found, threshold in search.ranks(ranks, torch.ones_like(ranks, dtype=torch.bool)):
+        cells, column = found.cells, threshold.column
+        if cells.blocks is not None:
+            column = cells.blocks[column // BLOCK] * BLOCK + column % BLOCK
+        voxel[cells.scan, cells.region, cells.types] = column
+    return voxel.clamp_max(voxels - 1)  # where even the k-th product is 0, any voxel will do
+
+
+def _indices(useful: Tensor) -> Tensor | None:
+    """Where it is True, or None if that is more than half."""
+    found = useful.nonzero()[:, 0]
+    return None if 2 * len(found) > len(useful) else found
