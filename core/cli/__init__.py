@@ -14,6 +14,7 @@ from crossdl.cli.cohort import cohort
 from crossdl.cli.discretize import discretize
 from crossdl.cli.discretizer import discretizer
 from crossdl.cli.evaluate import evaluate
+from crossdl.cli.export import export
 from crossdl.cli.list import list_kinds
 from crossdl.cli.predict import predict
 from crossdl.cli.qc import qc
@@ -36,6 +37,7 @@ app.command()(align)
 app.command()(qc)
 app.command()(predict)
 app.command()(evaluate)
+app.command()(export)
 app.command("list")(list_kinds)
 app.command()(show)
 app.command()(check)

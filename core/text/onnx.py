@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import os
 import tempfile
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crossdl.errors import InputError
 from crossdl.files import replacing
+from crossdl.networks.onnx_files import onnx_session, quiet, write_onnx
 from crossdl.types import FloatArray
 
 if TYPE_CHECKING:
@@ -45,25 +39,12 @@ def export(network: TextNetwork, path: Path, *, max_length: int, int8: bool) -> 
     """
     import torch
 
-    _need_packages()
     ids = torch.ones((2, 8), dtype=torch.int64)
     axes = {0: torch.export.Dim("texts"), 1: torch.export.Dim("tokens", max=max_length)}
-    place = next(network.parameters()).device
-    with replacing(path) as working, _quiet():
-        program = torch.onnx.export(
-            network.cpu(),
-            (ids, ids > 0),
-            dynamo=True,
-            input_names=list(INPUTS),
-            output_names=[OUTPUT],
-            dynamic_shapes=(axes, axes),
-            external_data=False,
-            verbose=False,
+    with replacing(path) as working, quiet():
+        write_onnx(
+            network, (ids, ids > 0), working, inputs=INPUTS, outputs=[OUTPUT], dynamic=[axes, axes]
         )
-        network.to(place)
-        if program is None:
-            raise AssertionError("torch.onnx.export gave nothing")
-        program.save(working)
         if int8:
             from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -72,46 +53,13 @@ def export(network: TextNetwork, path: Path, *, max_length: int, int8: bool) -> 
 
 def on_onnx(network: TextNetwork, *, max_length: int, int8: bool) -> Forward:
     """The network computed by ONNX Runtime; see :func:`export`."""
-    _need_packages()
-    import onnxruntime
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         export(network, path, max_length=max_length, int8=int8)
-        session = onnxruntime.InferenceSession(
-            path.read_bytes(), providers=onnxruntime.get_available_providers()
-        )
+        session = onnx_session(path)
 
     def forward(ids: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_]) -> FloatArray:
         found: Any = session.run([OUTPUT], dict(zip(INPUTS, (ids, mask), strict=True)))
         return np.asarray(found[0], dtype=np.float32)
 
     return forward
-
-
-def _need_packages() -> None:
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would write into the home folder
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            f"{error.name} is not installed; ONNX needs it: pip install 'crossdl[onnx]'"
-        ) from error
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what torch's exporter and the quantiser say about themselves."""
-    loggers = [logging.getLogger(n) for n in (None, "torch.onnx", "onnxscript", "onnx_ir")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)
