@@ -51,6 +51,17 @@ def top_bags(maps: VoxelMaps, counts: Tensor, reduce: Reduce = "mean") -> Bags:
     return Bags.from_logit(torch.where(few, positive - negative, many))
 
 
+def share_of(region: Tensor, share: float) -> Tensor:
+    """A share of a region's soft volume Σ_v Ŝ_v, rounded up, at least 1 voxel, ``(...,)`` int64."""
+    return (region.sum(dim=-1, dtype=torch.float64) * share).ceil().long().clamp_min(1)
+
+
+def share_counts(maps: VoxelMaps, share: float) -> Tensor:
+    """:func:`share_of` every region for every type, ``(B, N, M)``."""
+    counts = share_of(maps.s.detach(), share)[..., None]
+    return counts.expand(-1, -1, maps.abnormality.shape[1])
+
+
 class _TopLogits(torch.autograd.Function):
     """Logits at a few voxels, and ln Σp - ln Σ(1 - p) over many; one backward pass for both."""
 
