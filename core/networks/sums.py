@@ -88,9 +88,9 @@ def _powers(logits: Tensor, n: Tensor | float) -> Tensor:
 def noisy_or_bags(maps: VoxelMaps) -> Bags:
     """ŷ_ij = 1 - Π_v (1 - Ŝ_iv·D̂_jv)."""
     missed: Tensor = _LogMissed.apply(maps.regions, maps.abnormality)  # type: ignore[no-untyped-call]
-    positive = -torch.expm1(-missed)
-    probability = positive.clamp(0.0, 1.0)
-    return Bags(probability, positive.clamp_min(_TINY).log(), -missed)
+    sure = torch.log1p(-(-missed.clamp_min(0.5)).exp())
+    positive = torch.where(missed > 0.5, sure, (-torch.expm1(-missed)).clamp_min(_TINY).log())
+    return Bags(positive.exp(), positive, -missed)
 
 
 class _LogMissed(torch.autograd.Function):
