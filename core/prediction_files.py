@@ -12,14 +12,13 @@ import numpy as np
 from crossdl.anatomy import Anatomy
 from crossdl.files import write_json
 from crossdl.geometry import largest_piece
-from crossdl.types import BoolArray, FloatArray, LabelArray, Prediction, RegionMap, Volume
-
-AIR_OFFSET = np.float32(1024.0)
-"""Added while resampling, where 0 stands for what no voxel covers, so that this becomes air."""
+from crossdl.types import BoolArray, FloatArray, Grid, LabelArray, Prediction, RegionMap, Volume
 
 HEATMAP_STEP = 1 / 255
 """Heatmaps on the patient's grid are uint8 in steps of this: a quarter of the memory, and files
 that are written in a fifth of the time."""
+
+_SLAB = 8  # slices whose heatmaps exist in float32 at a time
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,11 +53,14 @@ def region_labels(region_maps: FloatArray) -> LabelArray:
 
     Of each region only the largest connected piece is kept; stray ones are in no anatomy.
     """
-    best = region_maps.argmax(axis=0)
-    sure = region_maps.max(axis=0) > 0.5
-    labels = np.zeros(best.shape, dtype=np.uint8)
-    for region in range(len(region_maps)):
-        labels[largest_piece(sure & (best == region))] = region + 1
+    from scipy import ndimage
+
+    decided = region_maps.argmax(axis=0).astype(np.uint8) + np.uint8(1)
+    decided[~(region_maps.max(axis=0) > 0.5)] = 0
+    labels = np.zeros_like(decided)
+    for value, box in enumerate(ndimage.find_objects(decided), start=1):
+        if box is not None:
+            labels[box][largest_piece(decided[box] == value)] = value
     return labels
 
 
@@ -75,16 +77,27 @@ def maps_of_patient(
     """
     from crossdl.preprocessing import labels_on, maps_on
 
-    finer = prediction.grid.strided((1 / 3, 1 / 3, 1 / 3))
-    hu = maps_on(volume.array[None] + AIR_OFFSET, volume.grid, finer)[0] - AIR_OFFSET
-    head = _filled(hu > anatomy.tissue_threshold)
-    labels = region_labels(maps_on(prediction.region_maps, prediction.grid, finer) * head)
-    heat = np.empty((anatomy.n_types, *volume.grid.shape), dtype=np.uint8)
-    for map_, out in zip(prediction.abnormality_maps, heat, strict=True):  # one in float32 a time
-        steps = maps_on(map_[None], prediction.grid, volume.grid)[0]
-        steps *= np.float32(1 / HEATMAP_STEP)
-        np.rint(steps, out=out, casting="unsafe")
-    return labels_on(RegionMap(labels, finer), volume.grid), heat
+    source, target = prediction.grid, volume.grid
+    finer = source.strided((1 / 3, 1 / 3, 1 / 3))
+    everywhere = RegionMap(np.broadcast_to(np.uint8(1), target.shape), target)
+    hu = maps_on(volume.array[None], target, finer)[0]
+    head = _filled((hu > anatomy.tissue_threshold) & (labels_on(everywhere, finer) > 0))
+    labels = region_labels(maps_on(prediction.region_maps, source, finer) * head)
+    heat = np.empty((anatomy.n_types, *target.shape), dtype=np.uint8)
+    scaled = prediction.abnormality_maps / np.float32(HEATMAP_STEP)
+    for start in range(0, target.shape[0], _SLAB):
+        slab = heat[:, start : start + _SLAB]
+        np.rint(
+            maps_on(scaled, source, _from(target, start, slab.shape[1])), slab, casting="unsafe"
+        )
+    return labels_on(RegionMap(labels, finer), target), heat
+
+
+def _from(grid: Grid, start: int, count: int) -> Grid:
+    """Some slices of a grid."""
+    affine = grid.affine.copy()
+    affine[:3, 3] = grid.index_to_world((start, 0, 0))
+    return Grid((count, *grid.shape[1:]), affine)
 
 
 def _filled(tissue: BoolArray) -> BoolArray:
@@ -168,15 +181,24 @@ def is_finished(folder: Path, made_from: Mapping[str, Any], *, maps: bool) -> bo
 
 
 def _write_images(folder: Path, volume: Volume, prediction: Prediction, anatomy: Anatomy) -> None:
+    """The picture is drawn while the others are compressed, which needs no Python."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from crossdl.io.volumes import write_ct, write_volume
 
     labels, heat = maps_of_patient(prediction, volume, anatomy)
-    write_ct(folder / "ct.nii.gz", volume)
-    write_volume(folder / "regions.nii.gz", labels, volume.grid)
-    for name, steps in zip(anatomy.type_names, heat, strict=True):
-        path = folder / f"abnormality_{name}.nii.gz"
-        write_volume(path, steps, volume.grid, step=HEATMAP_STEP)
-    write_overlay(folder / "overlay.png", volume, prediction, labels, heat, anatomy)
+
+    def write() -> None:
+        write_ct(folder / "ct.nii.gz", volume)
+        write_volume(folder / "regions.nii.gz", labels, volume.grid)
+        for name, steps in zip(anatomy.type_names, heat, strict=True):
+            path = folder / f"abnormality_{name}.nii.gz"
+            write_volume(path, steps, volume.grid, step=HEATMAP_STEP)
+
+    with ThreadPoolExecutor(1) as beside:
+        written = beside.submit(write)
+        write_overlay(folder / "overlay.png", volume, prediction, labels, heat, anatomy)
+        written.result()
 
 
 def prediction_table(prediction: Prediction, anatomy: Anatomy) -> Table:

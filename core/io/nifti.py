@@ -120,7 +120,9 @@ def write_volume(
 def write_ct(path: Path, volume: Volume) -> None:
     """Writes a scan as int16 HU; values beyond that are cut."""
     limits = np.iinfo(np.int16)
-    hu = np.rint(volume.array.clip(limits.min, limits.max)).astype(np.int16)
+    hu = np.empty(volume.array.shape, dtype=np.int16)
+    for given, out in zip(volume.array, hu, strict=True):
+        np.rint(given.clip(limits.min, limits.max), out=out, casting="unsafe")
     write_volume(path, hu, volume.grid)
 
 
