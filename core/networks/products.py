@@ -2,9 +2,10 @@
 
 Voxels are taken in blocks. No product in a block is above the product of the block's largest Ŝ and
 largest D̂, so only blocks whose bound is above products already seen are looked into: of a trained
-network's maps almost none, of noise a tenth. Finding where the largest products are needs no
-gradient; their logits are then read from the maps by index, so the gradient touches only those
-voxels.
+network's maps almost none, of noise a tenth. Products p are compared by the odds against them,
+(1 - p)/p = e^-a + e^-b + e^(-a-b), which are exact also where p rounds to 0 or 1. Finding where the
+largest products are needs no gradient; their logits are then read from the maps by index, so the
+gradient touches only those voxels.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from crossdl.networks.bags import Bags, VoxelMaps, product_logit
 BLOCK = 64
 """Voxels that are bounded together."""
 
+_FAR = 80.0  # logits beyond are equal
 _NOWHERE = -100.0  # logit of the voxels that fill the last block
 _SAMPLE = 500  # blocks of every region and type that are looked into at first, at regular steps
 _BEST = 4  # further ones of every cell: those with the largest bounds
@@ -33,16 +35,15 @@ def k_largest(maps: VoxelMaps, k: int) -> Tensor:
         k: How many, 1 or more; with fewer voxels, all of them.
 
     Returns:
-        ``(B, N, M, min(k, V))`` int64. Products are compared in float32; where they tie for the
-        last place it is any of them.
+        ``(B, N, M, min(k, V))`` int64. Where products tie for the last place it is any of them.
     """
     batch, n, voxels = maps.regions.shape
     m = maps.abnormality.shape[1]
     k = min(k, voxels)
     a, b = blocks_of(maps.regions, _NOWHERE), blocks_of(maps.abnormality, _NOWHERE)
-    maxima = _block_maxima(a, b, k)
-    n_blocks = maxima.shape[3]
-    chosen = maxima.topk(min(k, n_blocks), sorted=False).indices  # (B, N, M, K)
+    odds = _block_odds(a, b, k)
+    n_blocks = odds.shape[3]
+    chosen = odds.topk(min(k, n_blocks), largest=False, sorted=False).indices  # (B, N, M, K)
     kept = chosen.shape[3]
     scans = torch.arange(batch, device=a.device)[:, None, None, None] * n_blocks
     rows = torch.arange(n, device=a.device)[:, None, None] * n_blocks
@@ -52,9 +53,10 @@ def k_largest(maps: VoxelMaps, k: int) -> Tensor:
     step = max(1, 2048 // kept)  # regions at a time: with a large k this is the bulk
     for i in range(0, n, step):
         at = chosen[:, i : i + step]
-        s = a_rows[n * scans + rows[i : i + step] + at].sigmoid_()
-        d = b_rows[m * scans + columns + at].sigmoid_()
-        place = s.mul_(d).flatten(3).topk(k, sorted=False).indices
+        x = _against_(a_rows[n * scans + rows[i : i + step] + at])
+        y = _against_(b_rows[m * scans + columns + at])
+        inside = torch.addcmul(y, x, y + 1).flatten(3)
+        place = inside.topk(k, largest=False, sorted=False).indices
         block = at.gather(3, place // BLOCK)
         found.append((block * BLOCK + place % BLOCK).clamp_max(voxels - 1))
     return torch.cat(found, dim=1)
@@ -95,8 +97,13 @@ def blocks_of(maps: Tensor, missing: float = 0.0) -> Tensor:
     return filled.reshape(*maps.shape[:-1], -1, BLOCK)
 
 
-def _block_maxima(a: Tensor, b: Tensor, k: int) -> Tensor:
-    """Largest product of every block that can hold one of the k largest of a cell, else -1.
+def _against_(logits: Tensor) -> Tensor:
+    """Odds against, e^-logit, in place; finite."""
+    return logits.clamp_(-_FAR, _FAR).neg_().exp_()
+
+
+def _block_odds(a: Tensor, b: Tensor, k: int) -> Tensor:
+    """Least odds against of every block that can hold one of the k largest products, else ∞.
 
     Args:
         a: Logits ``(B, N, blocks, BLOCK)``.
@@ -107,39 +114,42 @@ def _block_maxima(a: Tensor, b: Tensor, k: int) -> Tensor:
         ``(B, N, M, blocks)``.
     """
     n_blocks = a.shape[2]
-    bound = a.amax(dim=3).sigmoid_()[:, :, None] * b.amax(dim=3).sigmoid_()[:, None]
-    known = torch.full_like(bound, -1.0)
-    enough: float | Tensor = -1.0
+    x, y = _against_(a.amax(dim=3))[:, :, None], _against_(b.amax(dim=3))[:, None]
+    bound = torch.addcmul(y, x, y + 1)
+    known = torch.full_like(bound, torch.inf)
+    enough: float | Tensor = torch.inf
     if n_blocks > 2 * _SAMPLE:
         step = n_blocks // _SAMPLE
-        d = b[:, :, ::step].sigmoid()
+        y = _against_(b[:, :, ::step].clone())
         for i in range(a.shape[1]):
-            products = a[:, i, None, ::step].sigmoid() * d
-            known[:, i, :, ::step] = products.amax(dim=3)
-        best = bound.topk(k + _BEST, dim=3, sorted=False).indices
+            x = _against_(a[:, i, None, ::step].clone())
+            known[:, i, :, ::step] = torch.addcmul(y, x, y + 1).amin(dim=3)
+        best = bound.topk(k + _BEST, dim=3, largest=False, sorted=False).indices
         useful = torch.zeros_like(bound, dtype=torch.bool).scatter_(3, best, True)
         useful[..., ::step] = False
         _look_into(a, b, useful, known)
-        others = known.gather(3, best).masked_fill_(best % step == 0, -1.0)
+        others = known.gather(3, best).masked_fill_(best % step == 0, torch.inf)
         seen = torch.cat([known[..., ::step], others], dim=3)
-        enough = seen.topk(k, dim=3, sorted=False).values.amin(dim=3, keepdim=True)
-    _look_into(a, b, (bound > enough) & (known < 0), known)
+        enough = seen.topk(k, dim=3, largest=False, sorted=False).values.amax(dim=3, keepdim=True)
+    _look_into(a, b, (bound < enough) & known.isinf(), known)
     return known
 
 
-def _look_into(a: Tensor, b: Tensor, where: Tensor, maxima: Tensor) -> None:
-    """Writes the largest products of some blocks ``(B, N, M, blocks)`` into ``maxima``."""
+def _look_into(a: Tensor, b: Tensor, where: Tensor, odds: Tensor) -> None:
+    """Writes the least odds against of some blocks ``(B, N, M, blocks)`` into ``odds``."""
     n, m, n_blocks = where.shape[1:]
     cell = where.view(-1).nonzero()[:, 0]
     found = a.new_empty(len(cell))
     a_rows, b_rows = a.reshape(-1, BLOCK), b.reshape(-1, BLOCK)
-    buffers = a.new_empty((2, min(_CHUNK, len(cell)), BLOCK))
+    buffers = a.new_empty((3, min(_CHUNK, len(cell)), BLOCK))
     for start in range(0, len(cell), _CHUNK):
         part = cell[start : start + _CHUNK]
         block, kind = part % n_blocks, part // n_blocks
         region, kind = kind // m, kind % m  # the region's number includes the scan's
-        s, d = buffers[:, : len(part)]
-        torch.index_select(a_rows, 0, region * n_blocks + block, out=s)
-        torch.index_select(b_rows, 0, (region // n * m + kind) * n_blocks + block, out=d)
-        torch.amax(s.sigmoid_().mul_(d.sigmoid_()), dim=1, out=found[start : start + _CHUNK])
-    maxima.view(-1)[cell] = found
+        x, y, both = buffers[:, : len(part)]
+        torch.index_select(a_rows, 0, region * n_blocks + block, out=x)
+        torch.index_select(b_rows, 0, (region // n * m + kind) * n_blocks + block, out=y)
+        torch.add(_against_(y), 1, out=both)
+        torch.addcmul(y, _against_(x), both, out=both)
+        torch.amin(both, dim=1, out=found[start : start + _CHUNK])
+    odds.view(-1)[cell] = found

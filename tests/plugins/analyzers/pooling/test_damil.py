@@ -61,5 +61,5 @@ def test_the_released_variant_is_a_preset_of_fields() -> None:
     assert DaMILConfig(variant="released", reduce="mean").reduce == "mean"
     assert DaMILConfig().model_dump() != released.model_dump()
     for wrong in ({"count_scaling": 0}, {"count_scaling": "all"}, {"first_scale": 0}):
-        with pytest.raises(ValueError, match="count_scaling|first_scale"):
+        with pytest.raises(ValueError, match=r"count_scaling|first_scale"):
             DaMILConfig(**wrong)
