@@ -37,7 +37,7 @@ class HeadRanges(BaseModel):
         default=1.0, ge=0, le=2, description="strength of the individual shape"
     )
     atrophy: Range = Field(default=(0.0, 1.0), description="0: tight young brain, 1: wide sulci")
-    grey_hu: Range = Field(default=(33.5, 41.5), description="density of grey matter, HU")
+    grey_hu: Range = Field(default=(34.0, 45.0), description="density of grey matter, HU")
     contrast_hu: Range = Field(
         default=(6.0, 11.5), description="grey matter minus white matter, HU"
     )
@@ -67,6 +67,9 @@ class ScannerRanges(BaseModel):
     blur_mm: Range = Field(default=(0.3, 0.7), description="point spread in the slice, sd, mm")
     edge: Range = Field(default=(0.0, 0.8), description="overshoot of the kernel at edges")
     grain_mm: Range = Field(default=(0.5, 1.3), description="size of the noise's grain, sd, mm")
+    veil: Range = Field(
+        default=(0.0, 0.14), description="share of bone's density spread 4 mm around it"
+    )
     hardening: Range = Field(default=(0.3, 1.5), description="beam hardening left over, 1 is usual")
     streaks: Range = Field(default=(0.2, 1.5), description="streaks from dense bone, 1 is usual")
     collimation: int = Field(default=3, ge=1, le=8, description="thin slices averaged into one")

@@ -131,6 +131,7 @@ def _exposure(ranges: ScannerRanges, noise_hu: float, rng: np.random.Generator) 
         blur_mm=float(rng.uniform(*ranges.blur_mm)),
         edge=float(rng.uniform(*ranges.edge)),
         grain_mm=float(rng.uniform(*ranges.grain_mm)),
+        veil=float(rng.uniform(*ranges.veil)),
         hardening=float(rng.uniform(*ranges.hardening)),
         streaks=float(rng.uniform(*ranges.streaks)),
         holder=float(rng.uniform(-60.0, 180.0)) if rng.random() < ranges.holder_rate else None,

@@ -13,6 +13,8 @@ from crossdl.types import FloatArray, Grid
 _WORK = 96
 _VIEWS = 72
 _AIR = -800.0
+_DENSE = 130.0  # HU from which on tissue is bone that veils its surroundings
+_VEIL_MM = 4.0  # standard deviation of the veil
 
 Holder = Literal["cup", "wedge", "pillow"]
 HOLDERS: tuple[Holder, ...] = ("cup", "wedge", "pillow")
@@ -28,6 +30,8 @@ class Exposure:
         blur_mm: Standard deviation of the kernel's point spread in the slice.
         edge: How far the kernel overshoots at edges; 0 is a soft kernel.
         grain_mm: Size of the noise's grain.
+        veil: Share of the bone's density that is spread over its surroundings, a few millimetres
+            far; it hides the fluid below the inner table.
         hardening: Strength of beam hardening that the scanner leaves; 1 is usual.
         streaks: Strength of the noise that dense bone and metal send through a slice.
         holder: HU of the head holder, None without one.
@@ -39,6 +43,7 @@ class Exposure:
     blur_mm: float
     edge: float
     grain_mm: float
+    veil: float
     hardening: float
     streaks: float
     holder: float | None
@@ -70,6 +75,10 @@ def scanned(
             wide = ndimage.gaussian_filter(soft, sigma, truncate=3.0)
             soft += np.float32(how.edge) * (soft - wide)
         image = soft
+    if how.veil > 0.0:
+        bone = (image - _DENSE).clip(0.0, 2000.0)
+        spread = (0.0, _VEIL_MM / h, _VEIL_MM / w)
+        image += np.float32(how.veil) * ndimage.gaussian_filter(bone, spread, truncate=3.0)
     artefact = _artefact(image, metal, grid, how, rng)
     return image + artefact + _noise(image, grid, how, rng)
 

@@ -175,7 +175,7 @@ def test_left_lesions_lie_to_the_patients_left(
                 where = np.argwhere(masks[j] & (labels == i + 1))
                 x = volume.grid.index_to_world(where)[:, 0].mean()
                 outwards = x - middle if region.side == "left" else middle - x
-                assert outwards > -8.0  # blood along the falx of a turned head
+                assert outwards > -10.0  # blood along the falx of a turned head
                 seen.add(region.side)
     assert seen == {"left", "right"}
 
@@ -195,9 +195,9 @@ def test_densities(anatomy: Anatomy, cohort: Phantom, records: list[ScanRecord])
     for record in healthy:
         hu, labels = cohort.volume(record).array, cohort.region_truth(record).labels
         for name, low, high in (
-            ("left_frontal_lobe", 20, 45),
-            ("right_cerebellum", 20, 48),  # between dense bones, which harden the beam
-            ("left_centrum_ovale", 20, 40),
+            ("left_frontal_lobe", 20, 52),
+            ("right_cerebellum", 20, 54),  # between dense bones, which harden the beam
+            ("left_centrum_ovale", 20, 44),
             ("right_lateral_ventricle", 0, 24),
         ):
             assert low < np.median(hu[labels == names.index(name) + 1]) < high, name

@@ -15,6 +15,7 @@ QUIET = Exposure(
     blur_mm=0.0,
     edge=0.0,
     grain_mm=0.8,
+    veil=0.0,
     hardening=0.0,
     streaks=0.0,
     holder=None,
@@ -65,6 +66,14 @@ def test_hardening_darkens_the_band_between_dense_stones(dish: FloatArray, grid:
     assert between < beside - 3.0
     rim, centre = got[0, 45:51, 20:22].mean(), got[0, 45:51, 45:51].mean()
     assert rim != pytest.approx(centre, abs=0.05)
+
+
+def test_a_veil_brightens_what_lies_under_the_bone(dish: FloatArray, grid: Grid) -> None:
+    got = scanned(dish, None, grid, exposure(veil=0.1), np.random.default_rng(0)) - dish
+    under, deeper, centre = (got[0, 47, 18 + mm].mean() for mm in (1, 3, 29))
+    assert 10.0 < under < 60.0
+    assert 0.5 < deeper < under / 3
+    assert centre == pytest.approx(0.0, abs=0.01)
 
 
 def test_metal_streaks(dish: FloatArray, grid: Grid) -> None:
