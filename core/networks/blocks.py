@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from crossdl.networks.upsampling import convolve_upsampled
+
 _SLOPE = 0.3  # of LeakyReLU, as released
 
 
@@ -24,7 +26,7 @@ def convolution_block(before: int, first: int, second: int) -> nn.Sequential:
     for source, target in ((before, first), (first, second)):
         layers += [
             nn.Conv3d(source, target, 3, padding=1, bias=False),
-            nn.InstanceNorm3d(target, affine=True),
+            InstanceNorm(target, affine=True),
             nn.LeakyReLU(_SLOPE, inplace=True),
         ]
     return nn.Sequential(*layers)
@@ -40,27 +42,60 @@ def encoder_blocks(in_channels: int, base_filters: int, levels: int) -> nn.Modul
     return blocks
 
 
-def apply_block(block: nn.Module, features: Tensor) -> Tensor:
-    """Runs a block, in float32 where bfloat16 is broken on the CPU.
+class InstanceNorm(nn.InstanceNorm3d):
+    """Instance normalisation that leaves channels-last maps in their memory format.
 
-    At depth 2, oneDNN's bfloat16 weight gradient of a 3×3×3 convolution reads uninitialised
-    memory (torch 2.13 on AVX-512 without AMX): it differs from run to run and is often NaN.
+    torch's own copies them to the other format and back. A scan alone is its own batch, so batch
+    statistics, which know both formats, are the same.
     """
-    if features.shape[2] == 2 and torch.is_autocast_enabled("cpu"):
-        with torch.autocast("cpu", enabled=False):
-            return cast(Tensor, block(features.float()))
-    return cast(Tensor, block(features))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalises ``(B, C, D, H, W)``."""
+        if input.is_contiguous() or not input.is_contiguous(memory_format=torch.channels_last_3d):
+            return super().forward(input)
+        scans = [
+            nn.functional.batch_norm(
+                scan, None, None, self.weight, self.bias, training=True, eps=self.eps
+            )
+            for scan in input.split(1)
+        ]
+        return scans[0] if len(scans) == 1 else torch.cat(scans)
+
+
+def apply_block(block: nn.Module, features: Tensor) -> Tensor:
+    """Runs a block."""
+    return _computed(block, features)
 
 
 def down(block: nn.Module, features: Tensor) -> Tensor:
     """A block of an encoder on features of the next finer level: max-pool of 2 first."""
-    return apply_block(block, nn.functional.max_pool3d(features, 2))
+    return _computed(block, nn.functional.max_pool3d(features, 2))
 
 
 def up(block: nn.Module, features: Tensor, skip: Tensor) -> Tensor:
     """A block of a decoder: nearest upsampling by 2, the skip concatenated, convolutions."""
-    finer = nn.functional.interpolate(features, scale_factor=2, mode="nearest")
-    return apply_block(block, torch.cat([finer, skip], dim=1))
+    first, *others = cast(nn.Sequential, block)
+    weight = cast(nn.Conv3d, first).weight
+
+    def convolve(coarse: Tensor, fine: Tensor) -> Tensor:
+        made = convolve_upsampled(coarse, fine, weight)
+        for layer in others:
+            made = layer(made)
+        return made
+
+    return _computed(convolve, features, skip)
+
+
+def _computed(function: Callable[..., Tensor], *maps: Tensor) -> Tensor:
+    """``function(*maps)``, in float32 where bfloat16 is broken on the CPU.
+
+    At depth 2, oneDNN's bfloat16 weight gradient of a 3×3×3 convolution reads uninitialised
+    memory (torch 2.13 on AVX-512 without AMX): it differs from run to run and is often NaN.
+    """
+    if maps[-1].shape[2] == 2 and torch.is_autocast_enabled("cpu"):
+        with torch.autocast("cpu", enabled=False):
+            return function(*(m.float() for m in maps))
+    return function(*maps)
 
 
 def run(
