@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 Extent = tuple[float, float, float, float]
+Box = tuple[slice, slice]
 
 COLOURS = ("#D55E00", "#CC79A7", "#56B4E9", "#009E73", "#E69F00", "#0072B2", "#F0E442")
 """Okabe and Ito's palette, distinct to colour-blind readers; one colour per type."""
@@ -126,32 +127,57 @@ def draw_findings(
         mm: Left, right, bottom and top of the picture.
         threshold: Probabilities below it stay uncoloured.
     """
+    from matplotlib.collections import LineCollection
     from matplotlib.colors import to_rgb
     from scipy import ndimage
 
     (height, width), (_, right, bottom, _) = labels.shape, mm
     x = (np.arange(width) + 0.5) * right / width
     y = (np.arange(height) + 0.5) * bottom / height
+    lines: list[npt.NDArray[Any]] = []
+    styles: list[tuple[str, float]] = []  # colour and width of each
+
+    def outline(place: Box, values: npt.NDArray[Any], level: float, *style: Any) -> None:
+        found = _outlines(x[place[1]], y[place[0]], values[place], level)
+        lines.extend(found)
+        styles.extend([style] * len(found))
+
     for value, box in enumerate(ndimage.find_objects(labels), start=1):
         if box is not None:
-            rows, columns = (slice(max(0, b.start - 1), b.stop + 1) for b in box)
-            colour = part_colour(anatomy, value - 1)
-            inside = labels[rows, columns] == value
-            ax.contour(x[columns], y[rows], inside, levels=[0.5], colors=colour, linewidths=0.7)
+            outline(_wider(box), labels == value, 0.5, part_colour(anatomy, value - 1), 0.7)
     for kind, probability in enumerate(maps):
         boxes = ndimage.find_objects(probability >= threshold, max_label=1)
         if not boxes or boxes[0] is None:
             continue
-        rows, columns = (slice(max(0, b.start - 1), b.stop + 1) for b in boxes[0])
-        colour, part = COLOURS[kind % len(COLOURS)], probability[rows, columns]
+        place = _wider(boxes[0])
+        colour, part = COLOURS[kind % len(COLOURS)], probability[place]
         rgba = np.empty((*part.shape, 4), dtype=np.float32)
         rgba[..., :3] = to_rgb(colour)
         rgba[..., 3] = _opacity(part, threshold)
-        place = _edges(x[columns], right / width), _edges(y[rows], bottom / height)[::-1]
-        ax.imshow(rgba, extent=(*place[0], *place[1]), interpolation="nearest")
-        if part.min() < threshold:
-            ax.contour(x[columns], y[rows], part, [threshold], colors=colour, linewidths=1.2)
+        across, down = _edges(x[place[1]], right / width), _edges(y[place[0]], bottom / height)
+        ax.imshow(rgba, extent=(*across, *down[::-1]), interpolation="nearest")
+        outline(place, probability, threshold, colour, 1.2)
+    colours, widths = [style[0] for style in styles], [style[1] for style in styles]
+    ax.add_collection(LineCollection(lines, colors=colours, linewidths=widths), autolim=False)
     ax.set(xlim=mm[:2], ylim=mm[2:])
+
+
+def _wider(box: Box) -> Box:
+    """A box with one voxel more on every side, where there is one."""
+    rows, columns = (slice(max(0, side.start - 1), side.stop + 1) for side in box)
+    return rows, columns
+
+
+def _outlines(
+    x: npt.NDArray[Any], y: npt.NDArray[Any], values: npt.NDArray[Any], level: float
+) -> list[npt.NDArray[Any]]:
+    """Lines ``(K, 2)`` along which ``(H, W)`` values cross a level."""
+    from contourpy import contour_generator
+
+    if min(values.shape) < 2:
+        return []
+    found: Any = contour_generator(x, y, values).lines(level)
+    return list(found)
 
 
 def _edges(centres: npt.NDArray[Any], step: float) -> tuple[float, float]:

@@ -57,7 +57,7 @@ def region_labels(region_maps: FloatArray) -> LabelArray:
 
     decided = region_maps.argmax(axis=0).astype(np.uint8) + np.uint8(1)
     decided[~(region_maps.max(axis=0) > 0.5)] = 0
-    labels = np.zeros_like(decided)
+    labels: LabelArray = np.zeros(decided.shape, dtype=np.uint8)
     for value, box in enumerate(ndimage.find_objects(decided), start=1):
         if box is not None:
             labels[box][largest_piece(decided[box] == value)] = value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from crossdl.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from crossdl.catalog import Catalog
     from crossdl.cli.segment import Job
     from crossdl.prediction_batch import Method
     from crossdl.predictors import Predictor
@@ -71,28 +73,34 @@ def predict(
     from crossdl.registry import load_registry
 
     book = load_registry(registry)
-    chosen = book.composition(composition, parse_changes(change or []))
-    job = Job(composition, chosen, book.catalog, load_anatomy(chosen.anatomy), workers, timeout)
     method = Method.of(model or [], flip)
+
+    def job() -> Job:
+        chosen = book.composition(composition, parse_changes(change or []))
+        return Job(
+            composition, chosen, book.catalog, load_anatomy(chosen.anatomy), workers, timeout
+        )
+
     if path is not None and is_one_scan(path):
         if worklist:
             raise ConfigError("--worklist: is for several scans; leave it out for one")
-        _one(path, out, method, job, not no_maps, allow_missing_slices)
+        _one(path, out, method, book.catalog, job, not no_maps, allow_missing_slices)
     else:
         from crossdl.cli.predict_cohort import predict_many
 
-        predict_many(path, out, method, job, maps=not no_maps, worklist=worklist)
+        predict_many(path, out, method, job(), maps=not no_maps, worklist=worklist)
 
 
 def _one(
     path: Path,
     out: Path,
     method: Method,
-    job: Job,
+    catalog: Catalog,
+    job: Callable[[], Job],
     maps: bool,
     allow_missing_slices: bool,
 ) -> None:
-    """One scan, in this process."""
+    """One scan, in this process; ``job`` is asked for only where a segmenter is needed."""
     import gc
 
     from rich.console import Console
@@ -102,14 +110,14 @@ def _one(
 
     console = Console(stderr=True)
     with console.status("loading the model"):
-        predictor = method.load(job.catalog)
+        predictor = method.load(catalog)
         gc.freeze()  # what is loaded now stays; looking through it again and again takes time
     anatomy = predictor.anatomy
     with console.status("reading the scan"):
         volume = read_volume(path, anatomy.modality, allow_missing_slices=allow_missing_slices)
     regions = None
     if predictor.needs_regions:
-        regions = _regions(path, predictor, job, allow_missing_slices)
+        regions = _regions(path, predictor, job(), allow_missing_slices)
     with console.status("predicting"):
         prediction = predictor.predict(volume, regions)
     with console.status("writing the results"):
