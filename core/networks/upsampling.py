@@ -8,11 +8,13 @@ stride 2 and a 4×4×4 kernel: along each axis, taps (w_0, w_1, w_2) become
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
 from torch import Tensor
 from torch.nn.functional import conv3d, conv_transpose3d
+
+_AXIS = torch.tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], dtype=torch.float32)
+_SPREAD = torch.einsum("sz,ty,ux->zyxstu", _AXIS, _AXIS, _AXIS).reshape(27, 64)
+"""Which taps of the convolution each tap of the transposed one sums up."""
 
 
 def convolve_upsampled(features: Tensor, skip: Tensor, weight: Tensor) -> Tensor:
@@ -37,11 +39,4 @@ def _transposed(weight: Tensor) -> Tensor:
     outputs, channels = weight.shape[:2]
     with torch.autocast(weight.device.type, enabled=False):
         taps = weight.transpose(0, 1).reshape(channels * outputs, 27)
-        return (taps @ _spread().to(taps)).view(channels, outputs, 4, 4, 4)
-
-
-@cache
-def _spread() -> Tensor:
-    """``(27, 64)``: which taps of the convolution each tap of the transposed one sums up."""
-    axis = torch.tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], dtype=torch.float32)
-    return torch.einsum("sz,ty,ux->zyxstu", axis, axis, axis).reshape(27, 64)
+        return (taps @ _SPREAD.to(taps)).view(channels, outputs, 4, 4, 4)
