@@ -8,6 +8,7 @@ from pydantic import Field
 
 from crossdl.config import ComponentConfig, Precision
 from crossdl.training.augmentation import Augmentation
+from crossdl.training.execution import Execution
 
 SHIPPED = "shipped"
 """Value of ``start_from`` that means the model in the package."""
@@ -28,7 +29,7 @@ class NetworkConfig(ComponentConfig):
     )
     epochs: int = Field(50, ge=1, description="most epochs trained")
     patience: int = Field(3, ge=1, description="epochs without a better validation loss until stop")
-    batch_size: int = Field(1, ge=1, description="scans per step")
+    batch_size: int = Field(1, ge=1, description="scans per step and process")
     accumulate: int = Field(1, ge=1, description="batches whose gradients make one step of Adam")
     learning_rate: float = Field(5e-4, gt=0, description="highest rate of Adam")
     schedule: Literal["halving", "plateau", "cosine", "constant"] = Field(
@@ -65,6 +66,9 @@ class NetworkConfig(ComponentConfig):
     weight_epsilon: float = Field(1e-3, gt=0, description="ε of the class weights of E8")
     augmentation: Augmentation = Field(
         default_factory=lambda: Augmentation(), description="random changes of training scans"
+    )
+    execution: Execution = Field(
+        default_factory=lambda: Execution(), description="hardware, data loading, logging"
     )
     precision: Precision = Field(
         "auto", description="auto: bf16 where the processor has instructions for it"

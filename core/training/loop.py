@@ -51,9 +51,8 @@ def fit(
                 f"the {name} set has no scan without a positive {anatomy.unclear.name!r} label, "
                 "so the region loss is undefined; add scans"
             )
-    owner = fingerprint(
-        config.model_dump_json(), anatomy.model_dump_json(), str(seed), train, valid
-    )
+    settings = config.model_dump_json(exclude={"execution": {"workers", "logger"}})
+    owner = fingerprint(settings, anatomy.model_dump_json(), str(seed), train, valid)
     module = RegionMILModule(model, config, anatomy, statistics, seed, owner)
     run_training(
         module,
@@ -61,6 +60,9 @@ def fit(
         valid_loader(valid, config, anatomy),
         folder=folder,
         bf16=uses_bf16(config.precision),
+        clip=config.clip,
+        accumulate=config.accumulate,
+        execution=config.execution,
     )
     best = module.best_epoch
     return FitResult(best, module.history[best][str(module.monitor)], tuple(module.history))

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from crossdl.anatomy import Anatomy
+from crossdl.networks.bags import Bags
 from crossdl.training import losses
 from crossdl.training.config import NetworkConfig
 from crossdl.training.data import Batch, Statistics
 from crossdl.training.model import Evidence, LearningModel
 from crossdl.training.resumable import ResumableModule
+from crossdl.training.schedule import rate_factor
 
 
 class Terms(NamedTuple):
-    """The losses of one batch, averaged over the output scales.
+    """Losses of one batch as sums and counts, each with one number per output scale.
 
     Attributes:
         segmentation: E4.
         region: E8.
         scan: E9.
-        segmented: Scans that entered E4.
-        labelled: Scans that entered E8.
-        scans: Scans that entered E9.
     """
 
-    segmentation: Tensor
-    region: Tensor
-    scan: Tensor
-    segmented: int
-    labelled: int
-    scans: int
+    segmentation: losses.Part
+    region: losses.Part
+    scan: losses.Part
 
 
 class RegionMILModule(ResumableModule):
@@ -54,7 +50,11 @@ class RegionMILModule(ResumableModule):
     ) -> None:
         """Ties model and settings together."""
         super().__init__(
-            epochs=config.epochs, patience=config.patience, seed=seed, fingerprint=fingerprint
+            epochs=config.epochs,
+            patience=config.patience,
+            seed=seed,
+            fingerprint=fingerprint,
+            averaging=config.averaging,
         )
         self.monitor = "valid/region" if config.region_weight else "valid/scan"
         self.model = model
@@ -73,16 +73,16 @@ class RegionMILModule(ResumableModule):
             ("trained", torch.tensor(trained)),
         ):
             self.register_buffer(name, values, persistent=False)
+        self._sums: dict[str, Tensor] = {}
 
     def terms(self, batch: Batch) -> Terms:
-        """Losses of a batch."""
+        """Losses of the scans of this process."""
         image = (batch.image.float() - self.statistics.mean) / self.statistics.std
         evidence = self.model.evidence(image, batch.regions)
         with torch.autocast(image.device.type, enabled=False):
             return self._terms(batch, evidence)
 
     def _terms(self, batch: Batch, evidence: Sequence[Evidence]) -> Terms:
-        segmentation = self._segmentation(batch, [e.regions for e in evidence])
         region, scan = [], []
         for scale in evidence:
             present = self.trained.expand(len(batch.matrix), -1)
@@ -93,19 +93,10 @@ class RegionMILModule(ResumableModule):
                     scale.bags, batch.matrix, self.weights, possible=self.possible, present=present
                 )
             )
-            scan.append(losses.scan_loss(scale.scan, batch.matrix))
-        means = [
-            torch.stack([p.mean for p in parts]).mean() if parts else torch.zeros(())
-            for parts in (segmentation, region, scan)
-        ]
-        return Terms(
-            segmentation=means[0],
-            region=means[1],
-            scan=means[2],
-            segmented=int(segmentation[0].count) if segmentation else 0,
-            labelled=int(losses.has_region_labels(batch.matrix).sum()),
-            scans=len(batch.matrix),
-        )
+            real = Bags(*(values[batch.real] for values in scale.scan))
+            scan.append(losses.scan_loss(real, batch.matrix[batch.real]))
+        segmentation = self._segmentation(batch, [e.regions for e in evidence])
+        return Terms(*(_together(parts) for parts in (segmentation, region, scan)))
 
     def _segmentation(self, batch: Batch, maps: Sequence[Tensor | None]) -> list[losses.Part]:
         """E4 of every scale that has region maps; of the trained regions only."""
@@ -122,44 +113,105 @@ class RegionMILModule(ResumableModule):
         ]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """λ·E4 + E8 + α·E9 of a batch."""
+        """λ·E4 + w·E8 + α·E9 over the scans of all processes.
+
+        Sums are divided by the counts of all processes; times their number, because Lightning
+        averages the gradients.
+        """
         terms = self.terms(batch)
-        config = self.config
-        total = self._lambda() * terms.segmentation + config.region_weight * terms.region
-        total = total + config.alpha * terms.scan
-        self._note("train", terms)
-        self.log("train/loss", total.detach(), on_epoch=True, on_step=False, batch_size=terms.scans)
-        for name in ("segmentation", "region", "scan"):
-            self.log(name, getattr(terms, name).detach(), prog_bar=True, logger=False)
-        return total
+        weights = (self._lambda(), self.config.region_weight, self.config.alpha)
+        noted = self._note("train", terms)
+        total = torch.zeros((), device=self.device)
+        value = torch.zeros((), dtype=torch.float64, device=self.device)
+        for name, weight, part, sums in zip(Terms._fields, weights, terms, noted, strict=True):
+            counts = sums[1].clamp_min(1)
+            total = total + weight * (part.total / counts.float()).mean()
+            mean = (sums[0] / counts).mean()
+            value = value + weight * mean
+            self.log(name, mean, prog_bar=True, logger=False)
+        scans = noted[-1][1][:1]
+        self._add("train/loss", torch.stack([value * scans, scans]))
+        return total * self.trainer.world_size
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Notes the losses of a batch."""
         self._note("valid", self.terms(batch))
 
-    def _note(self, split: str, terms: Terms) -> None:
-        """Logs each term as a mean over the scans that entered it."""
-        counts = (terms.segmented, terms.labelled, terms.scans)
-        for name, count in zip(("segmentation", "region", "scan"), counts, strict=True):
-            if count:
-                value = getattr(terms, name).detach()
-                self.log(f"{split}/{name}", value, on_step=False, on_epoch=True, batch_size=count)
+    def on_train_epoch_end(self) -> None:
+        """Logs the means over the epoch, of every term over the items that entered it."""
+        self._log_means("train")
+        super().on_train_epoch_end()
+
+    def on_validation_epoch_end(self) -> None:
+        """The same."""
+        super().on_validation_epoch_end()
+        self._log_means("valid")
+
+    def _note(self, split: str, terms: Terms) -> list[Tensor]:
+        """Adds a batch to the epoch's sums.
+
+        Returns:
+            Per term sums and counts of each scale over all processes, ``(2, K)`` float64.
+        """
+        own = [torch.stack([p.total.detach().double(), p.count.double()]) for p in terms]
+        everywhere = self.trainer.strategy.reduce(torch.cat(own, dim=1), reduce_op="sum")
+        noted = list(everywhere.split([part.shape[1] for part in own], dim=1))
+        for name, sums in zip(Terms._fields, noted, strict=True):
+            self._add(f"{split}/{name}", sums)
+        return noted
+
+    def _add(self, name: str, sums: Tensor) -> None:
+        self._sums[name] = self._sums[name] + sums if name in self._sums else sums.clone()
+
+    def _log_means(self, split: str) -> None:
+        for name in [n for n in self._sums if n.startswith(f"{split}/")]:
+            totals, counts = self._sums.pop(name)
+            if bool(counts.any()):
+                self.log(name, (totals / counts.clamp_min(1)).mean())
 
     def _lambda(self) -> float:
         return losses.lambda_at(
             self.current_epoch, self.config.lambda_start, self.config.lambda_floor
         )
 
-    def configure_optimizers(self) -> Any:
-        """Adam; the learning rate halves every epoch from ``halve_from_epoch`` on."""
-        config = self.config
-        parameters = [p for p in self.parameters() if p.requires_grad]
-        optimizer = torch.optim.Adam(parameters, lr=config.learning_rate)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda epoch: 0.5 ** max(0, epoch + 2 - config.halve_from_epoch)
+    def on_train_epoch_start(self) -> None:
+        """Sets the rate that the epoch begins with, which is noted."""
+        self._set_rate()
+        super().on_train_epoch_start()
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Sets the learning rate of the step."""
+        super().on_train_batch_start(batch, batch_idx)
+        self._set_rate()
+
+    def _set_rate(self) -> None:
+        batches = int(self.trainer.num_training_batches)
+        factor = rate_factor(
+            self.config,
+            self.trainer.global_step,
+            -(-batches // self.config.accumulate),
+            [entry[str(self.monitor)] for entry in self.history],
         )
-        return [optimizer], [scheduler]
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self.config.learning_rate * factor
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam; weights decay in kernels, not in biases and norms."""
+        learnt = [p for p in self.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in learnt if p.ndim > 1], "weight_decay": self.config.weight_decay},
+            {"params": [p for p in learnt if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        rate = self.config.learning_rate
+        return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, fused=True)
 
     def facts(self) -> dict[str, float]:
         """The weight λ of the epoch."""
         return {"lambda": self._lambda()}
+
+
+def _together(parts: Sequence[losses.Part]) -> losses.Part:
+    """The scales of one term in one; nothing where a model has no such term."""
+    if not parts:
+        return losses.Part(torch.zeros(1), torch.zeros(1))
+    return losses.Part(torch.stack([p.total for p in parts]), torch.stack([p.count for p in parts]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from abc import abstractmethod
 from typing import Any
 
@@ -11,6 +12,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from crossdl.errors import CrossDLError
+from crossdl.training.averaging import WeightAverage
 
 _STATE = "crossdl"
 
@@ -24,11 +26,21 @@ class ResumableModule(LightningModule):
         monitor: Named loss whose lowest value chooses the best epoch; None keeps the last one.
         history: Named losses per finished epoch.
         best: Tensors of the best epoch, by name.
+        timing: Seconds of the steps of each finished epoch, and of them those spent waiting for
+            data; not in the history, which is the same for the same seed.
     """
 
     monitor: str | None = None
 
-    def __init__(self, *, epochs: int, patience: int, seed: int, fingerprint: str) -> None:
+    def __init__(
+        self,
+        *,
+        epochs: int,
+        patience: int,
+        seed: int,
+        fingerprint: str,
+        averaging: float | None = None,
+    ) -> None:
         """Keeps what all trainings have.
 
         Args:
@@ -36,15 +48,22 @@ class ResumableModule(LightningModule):
             patience: Epochs without a better one until it stops.
             seed: Of everything random.
             fingerprint: Of configuration, seed and data; a checkpoint belongs to one.
+            averaging: Decay of an average of the weights, which is then validated and kept.
         """
         super().__init__()
         self.epochs = epochs
         self.patience = patience
         self.seed = seed
         self.fingerprint = fingerprint
+        self.averaging = averaging
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
+        self.timing: list[tuple[float, float]] = []
         self._rate = 0.0
+        self._average: WeightAverage | None = None
+        self._resumed_average: dict[str, Tensor] = {}
+        self._steps = 0
+        self._mark = self._busy = self._waited = 0.0
 
     @property
     def best_epoch(self) -> int:
@@ -80,9 +99,18 @@ class ResumableModule(LightningModule):
         if gradient_clip_val is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
+    def on_train_start(self) -> None:
+        """Begins the average, or takes it up again."""
+        self._steps = self.trainer.global_step
+        if self.averaging is not None:
+            self._average = WeightAverage(self, self.averaging)
+            self._average.load(self._resumed_average)
+
     def on_train_epoch_start(self) -> None:
         """Notes the learning rate that the epoch begins with."""
         self._rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        self._busy = self._waited = 0.0
+        self._mark = time.perf_counter()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seeds torch for networks that draw random numbers, such as by dropout.
@@ -90,7 +118,31 @@ class ResumableModule(LightningModule):
         By the step, because iterators draw numbers too, and not at the same time in a resumed run.
         """
         step = self.current_epoch * 1_000_003 + batch_idx
+        step = step * self.trainer.world_size + self.trainer.global_rank
         torch.manual_seed((self.seed * 1_000_000_007 + step) % 2**63)
+        now = time.perf_counter()
+        self._waited += now - self._mark
+        self._mark = now
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Moves the average after every step of the optimizer."""
+        if self.trainer.global_step != self._steps:
+            self._steps = self.trainer.global_step
+            if self._average is not None:
+                self._average.update(self._steps)
+        now = time.perf_counter()
+        self._busy += now - self._mark
+        self._mark = now
+
+    def on_validation_epoch_start(self) -> None:
+        """The average is what is validated."""
+        if self._average is not None:
+            self._average.swap()
+
+    def on_validation_epoch_end(self) -> None:
+        """Training goes on with its own weights."""
+        if self._average is not None:
+            self._average.swap()
 
     def on_train_epoch_end(self) -> None:
         """Keeps the epoch's losses, and the weights if they are the best.
@@ -107,7 +159,11 @@ class ResumableModule(LightningModule):
             )
         self.history.append({**metrics, **self.facts(), "learning_rate": self._rate})
         if self.best_epoch == len(self.history) - 1:
-            self.best = {k: v.detach().cpu().clone() for k, v in self.state_dict().items()}
+            kept = {**self.state_dict(), **(self._average.tensors if self._average else {})}
+            self.best = {k: v.detach().cpu().clone() for k, v in kept.items()}
+        seconds = self._busy + self._waited
+        self.timing.append((seconds, self._waited))
+        self.log("data_wait", self._waited / max(seconds, 1e-9))
         if self.finished:
             self.trainer.should_stop = True
 
@@ -115,7 +171,9 @@ class ResumableModule(LightningModule):
         """Adds history, best weights and what the training belongs to."""
         checkpoint[_STATE] = {
             "history": self.history,
+            "timing": self.timing,
             "best": self.best,
+            "average": self._average.tensors if self._average else {},
             "fingerprint": self.fingerprint,
         }
 
@@ -123,6 +181,8 @@ class ResumableModule(LightningModule):
         """Takes them back."""
         state = checkpoint[_STATE]
         self.history, self.best = list(state["history"]), dict(state["best"])
+        self.timing = list(state["timing"])
+        self._resumed_average = dict(state["average"])
 
     @staticmethod
     def owner(checkpoint: dict[str, Any]) -> str | None:

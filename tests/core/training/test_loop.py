@@ -24,7 +24,7 @@ from crossdl.training.data import fingerprint, statistics, train_loader
 def test_it_learns_which_region_shows_what(toys: ModuleType, tmp_path: Path) -> None:
     from sklearn.metrics import roc_auc_score
 
-    analyzer = toys.unet(epochs=7, patience=7, learning_rate=4e-3, halve_from_epoch=5)
+    analyzer = toys.unet(epochs=9, patience=9, learning_rate=4e-3, halve_from_epoch=7)
     result = analyzer.fit(toys.blobs(48, 0), toys.blobs(12, 1), seed=0, folder=tmp_path)
     test = toys.blobs(40, 2)
     scores = np.stack([analyzer.predict(toys.volume(s)).region_scores for s in test])

@@ -87,7 +87,13 @@ def volume(sample: Sample) -> Volume:
 
 def unet(**fields: object) -> UNet:
     """A tiny U-Net; fields change its config."""
-    table = {"levels": 3, "base_filters": 4, "epochs": 4, "extent_mm": (60.0, 350.0), **fields}
+    table: dict[str, object] = {
+        "levels": 3,
+        "base_filters": 4,
+        "epochs": 4,
+        "extent_mm": (60.0, 350.0),
+    }
+    table |= {"execution": {"workers": 0}, **fields}
     config = default_catalog().parse("analyzer", {"kind": "unet", **table})
     assert isinstance(config, UNetConfig)
     return UNet(config, ANATOMY)
