@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from crossdl import __version__
 from crossdl.anatomy import Anatomy
 from crossdl.catalog import Catalog
 from crossdl.errors import CrossDLError
@@ -32,6 +33,9 @@ from crossdl.workers import failure_of, worker_pool
 
 if TYPE_CHECKING:
     from crossdl.segmentation import CohortRegions
+
+MOST_WORKERS = 8
+"""Processes unless more are asked for; each takes a gigabyte, and some of a graphics card's."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ class Method:
         Raises:
             InputError: A folder holds no model.
         """
-        return {"models": [model_digest(folder) for folder in self.models], "flip": self.flip}
+        models = [model_digest(folder) for folder in self.models]
+        return {"models": models, "flip": self.flip, "crossdl": __version__}
 
     def load(self, catalog: Catalog) -> Predictor:
         """Reads the models; see :func:`crossdl.predictors.load_predictor`."""
@@ -99,7 +104,8 @@ def predict_cohort(
         catalog: Where kinds come from; workers rebuild it.
         regions: Coarse regions of the scans, for models that need them.
         maps: Whether to write images, or only scores.
-        workers: Number of processes, None for one per core.
+        workers: Number of processes, None for one per core but not more than
+            :data:`MOST_WORKERS`.
         timeout_s: Seconds after which a scan is given up, loading the models included.
 
     Returns:
@@ -118,7 +124,7 @@ def predict_cohort(
             failures[scan] = str(error)
     pending = [s for s, key in made_from.items() if not is_finished(folder / s, key, maps=maps)]
     cores = os.cpu_count() or 1
-    count = max(1, min(workers or cores, len(pending)))
+    count = max(1, min(workers or min(cores, MOST_WORKERS), len(pending)))
     origin, cohort = Origin.of(catalog, anatomy), source.config.model_dump_json()
     job = _Job(origin, cohort, method, maps, max(1, cores // count))
     with progress_bar() as bar:

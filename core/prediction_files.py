@@ -18,6 +18,7 @@ HEATMAP_STEP = 1 / 255
 """Heatmaps on the patient's grid are uint8 in steps of this: a quarter of the memory, and files
 that are written in a fifth of the time."""
 
+_OTHER_IMAGES = ("ct.nii.gz", "regions.nii.gz", "overlay.png")
 _SLAB = 8  # slices whose heatmaps exist in float32 at a time
 
 if TYPE_CHECKING:
@@ -152,13 +153,17 @@ def write_prediction(
         volume: The scan.
         prediction: Of the scan.
         anatomy: Names of regions and types.
-        maps: Whether to write the images; otherwise only ``prediction.json``.
+        maps: Whether to write the images; otherwise only ``prediction.json``, and images of an
+            earlier prediction are removed.
         made_from: JSON-able; what the prediction depends on, for :func:`is_finished`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "prediction.json").unlink(missing_ok=True)
     if maps:
         _write_images(folder, volume, prediction, anatomy)
+    else:  # of an earlier prediction, perhaps by another model
+        for path in (*_heatmaps(folder, anatomy), *(folder / name for name in _OTHER_IMAGES)):
+            path.unlink(missing_ok=True)
     write_json(
         folder / "prediction.json",
         {
@@ -180,24 +185,29 @@ def is_finished(folder: Path, made_from: Mapping[str, Any], *, maps: bool) -> bo
         return False
 
 
+def _heatmaps(folder: Path, anatomy: Anatomy) -> list[Path]:
+    """One file per type."""
+    return [folder / f"abnormality_{name}.nii.gz" for name in anatomy.type_names]
+
+
 def _write_images(folder: Path, volume: Volume, prediction: Prediction, anatomy: Anatomy) -> None:
     """The picture is drawn while the others are compressed, which needs no Python."""
     from concurrent.futures import ThreadPoolExecutor
 
     from crossdl.io.volumes import write_ct, write_volume
 
+    ct, regions, overlay = _OTHER_IMAGES
     labels, heat = maps_of_patient(prediction, volume, anatomy)
 
     def write() -> None:
-        write_ct(folder / "ct.nii.gz", volume)
-        write_volume(folder / "regions.nii.gz", labels, volume.grid)
-        for name, steps in zip(anatomy.type_names, heat, strict=True):
-            path = folder / f"abnormality_{name}.nii.gz"
+        write_ct(folder / ct, volume)
+        write_volume(folder / regions, labels, volume.grid)
+        for path, steps in zip(_heatmaps(folder, anatomy), heat, strict=True):
             write_volume(path, steps, volume.grid, step=HEATMAP_STEP)
 
     with ThreadPoolExecutor(1) as beside:
         written = beside.submit(write)
-        write_overlay(folder / "overlay.png", volume, prediction, labels, heat, anatomy)
+        write_overlay(folder / overlay, volume, prediction, labels, heat, anatomy)
         written.result()
 
 

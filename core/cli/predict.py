@@ -14,7 +14,6 @@ from crossdl.cli.options import (
     CompositionChanges,
     RegistryFile,
     TimeLimit,
-    Workers,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +54,9 @@ def predict(
     registry: RegistryFile = None,
     change: CompositionChanges = None,
     allow_missing_slices: AllowMissingSlices = False,
-    workers: Workers = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; default: one per core, at most 8.")
+    ] = None,
     timeout: TimeLimit = 900.0,
 ) -> None:
     """Predict a scan, a folder of scans, or a cohort: heatmaps, regions, scores, a picture.
