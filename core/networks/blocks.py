@@ -57,7 +57,7 @@ class InstanceNorm(nn.InstanceNorm3d):
             nn.functional.batch_norm(
                 scan, None, None, self.weight, self.bias, training=True, eps=self.eps
             )
-            for scan in input.split(1)
+            for scan in torch.split(input, 1)
         ]
         return scans[0] if len(scans) == 1 else torch.cat(scans)
 

@@ -7,7 +7,7 @@ for faithful explanations of convolutional neural networks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -99,6 +99,34 @@ def activation_maps(
     return ActivationMaps(
         ClassifierOutput(output.regions.detach(), output.scan.detach(), attention), scan, found
     )
+
+
+def cell_activation_maps(
+    network: EncoderClassifier,
+    image: Tensor,
+    cells: Sequence[tuple[int, int]],
+    *,
+    method: CAM,
+    level: int,
+) -> Tensor:
+    """Maps of the logits of single cells.
+
+    Args:
+        network: As for :func:`activation_maps`.
+        image: ``(B, 1, D, H, W)``, normalised.
+        cells: Region and type of each, by index.
+        method: Which map.
+        level: Level of the encoder.
+
+    Returns:
+        ``(B, len(cells), D, H, W)`` in [0, 1].
+    """
+    with torch.no_grad():
+        features = network.features(image, level)
+    with torch.enable_grad():
+        features = features.detach().requires_grad_()
+        logits = network.conclude(features, level).regions
+        return _maps(features, [logits[:, i, j] for i, j in cells], method)
 
 
 def _maps(features: Tensor, logits: Iterable[Tensor], method: CAM) -> Tensor:

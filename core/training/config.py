@@ -64,6 +64,14 @@ class NetworkConfig(ComponentConfig):
     lambda_start: float = Field(1.0, ge=0, description="first weight of E4, halved every epoch")
     lambda_floor: float = Field(0.01, ge=0, description="smallest weight of E4")
     weight_epsilon: float = Field(1e-3, gt=0, description="ε of the class weights of E8")
+    cell_frequencies: Literal["counted", "rank_one"] = Field(
+        "counted",
+        description="f_ij of E8: counted in the training set, or smoothed to row sum times column "
+        "sum as in the released code",
+    )
+    weigh_scans: bool = Field(
+        False, description="weigh the positives of E9 by their frequency, as in the released code"
+    )
     augmentation: Augmentation = Field(
         default_factory=lambda: Augmentation(), description="random changes of training scans"
     )

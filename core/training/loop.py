@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from crossdl.anatomy import Anatomy
 from crossdl.errors import InputError
 from crossdl.interfaces import FitResult
 from crossdl.networks.devices import uses_bf16
 from crossdl.training.config import NetworkConfig
 from crossdl.training.data import Statistics, fingerprint, train_loader, valid_loader
-from crossdl.training.losses import POSITIVE
+from crossdl.training.losses import POSITIVE, scan_frequencies
 from crossdl.training.model import LearningModel
 from crossdl.training.module import RegionMILModule
 from crossdl.training.samples import TrainingSet
@@ -53,16 +55,22 @@ def fit(
             )
     settings = config.model_dump_json(exclude={"execution": {"workers", "logger"}})
     owner = fingerprint(settings, anatomy.model_dump_json(), str(seed), train, valid)
-    module = RegionMILModule(model, config, anatomy, statistics, seed, owner)
+    module = RegionMILModule(
+        model, config, anatomy, statistics, seed, owner, scan_frequencies(train)
+    )
+    bf16 = uses_bf16(config.precision)
+    if bf16:  # bfloat16 convolutions are fastest where a voxel's channels lie together
+        model.to(memory_format=torch.channels_last_3d)
     run_training(
         module,
         train_loader(train, config, anatomy, seed),
         valid_loader(valid, config, anatomy),
         folder=folder,
-        bf16=uses_bf16(config.precision),
+        bf16=bf16,
         clip=config.clip,
         accumulate=config.accumulate,
         execution=config.execution,
     )
+    model.to(memory_format=torch.contiguous_format)
     best = module.best_epoch
     return FitResult(best, module.history[best][str(module.monitor)], tuple(module.history))

@@ -49,8 +49,14 @@ def positive_frequencies(samples: Sequence[Sample]) -> FloatArray:
     return np.asarray(stacked.mean(axis=0, dtype=np.float64), dtype=np.float32)
 
 
+def scan_frequencies(samples: Sequence[Sample]) -> FloatArray:
+    """How many of the training scans show each type anywhere, ``(M,)``: mean union of all rows."""
+    stacked = np.stack([s.matrix.max(axis=0) for s in samples])
+    return np.asarray(stacked.mean(axis=0, dtype=np.float64), dtype=np.float32)
+
+
 def class_weights(frequencies: FloatArray, epsilon: float = 1e-3) -> FloatArray:
-    """w_ij = sqrt((1 - f_ij + ε)/(f_ij + ε)) of E8, ``(N, M)``."""
+    """W = sqrt((1 - f + ε)/(f + ε)) of E8, of the shape of the frequencies f."""
     f = np.asarray(frequencies, dtype=np.float64)
     return np.asarray(np.sqrt((1 - f + epsilon) / (f + epsilon)), dtype=np.float32)
 

@@ -45,6 +45,9 @@ class MapConfig(NetworkConfig):
         description="regions of a prediction; static needs the scan's registration (baseline D); "
         "none means as in training",
     )
+    region_gradient: bool = Field(
+        True, description="whether E8 trains the region maps, too; false stops its gradient there"
+    )
     min_region_sum: float = Field(
         0.1,
         ge=0,
@@ -97,6 +100,7 @@ class MapAnalyzer(NetworkAnalyzer[MapConfigT]):
             self.anatomy.n_regions,
             regions=config.regions,
             inference_regions=config.predicted_regions,
+            region_gradient=config.region_gradient,
             min_region_sum=config.min_region_sum,
             scan_voxels=config.scan_voxels,
         )

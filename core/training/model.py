@@ -117,6 +117,7 @@ class MapModel(LearningModel):
         *,
         regions: RegionSource = "dynamic",
         inference_regions: RegionSource = "dynamic",
+        region_gradient: bool = True,
         min_region_sum: float = 0.0,
         scan_voxels: int = 1,
     ) -> None:
@@ -128,6 +129,7 @@ class MapModel(LearningModel):
             n_regions: N.
             regions: Source in training.
             inference_regions: Source in prediction.
+            region_gradient: Whether gradients flow from the bags to Ŝ.
             min_region_sum: A region whose map sums to less at a scale is not counted there.
             scan_voxels: Voxels averaged for E9 at the coarsest scale, 1 for the maximum; more
                 become eight times as many at each finer scale.
@@ -139,6 +141,7 @@ class MapModel(LearningModel):
         self.n_regions = n_regions
         self.source = regions
         self.inference_source = inference_regions
+        self.region_gradient = region_gradient
         self.min_region_sum = min_region_sum
         self.scan_voxels = scan_voxels
 
@@ -157,7 +160,8 @@ class MapModel(LearningModel):
                 coarser = None
                 if coarse is not None:
                     coarser = interpolate(coarse, d.shape[2:], mode="nearest").flatten(2)
-                maps = VoxelMaps(a.flatten(2), d.flatten(2), coarser, before)
+                used = a if self.region_gradient else a.detach()
+                maps = VoxelMaps(used.flatten(2), d.flatten(2), coarser, before)
                 found.append(
                     Evidence(
                         bags=self.bags(maps),

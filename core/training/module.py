@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from crossdl.training.data import Batch, Statistics
 from crossdl.training.model import Evidence, LearningModel
 from crossdl.training.resumable import ResumableModule
 from crossdl.training.schedule import rate_factor
+from crossdl.types import FloatArray
 
 
 class Terms(NamedTuple):
@@ -47,8 +49,19 @@ class RegionMILModule(ResumableModule):
         statistics: Statistics,
         seed: int,
         fingerprint: str,
+        scan_frequencies: FloatArray,
     ) -> None:
-        """Ties model and settings together."""
+        """Ties model and settings together.
+
+        Args:
+            model: What is trained.
+            config: Losses and schedule.
+            anatomy: Impossible cells and names of regions.
+            statistics: Of the training set.
+            seed: Of everything random.
+            fingerprint: Of the training.
+            scan_frequencies: Of the training set, ``(M,)``.
+        """
         super().__init__(
             epochs=config.epochs,
             patience=config.patience,
@@ -64,11 +77,18 @@ class RegionMILModule(ResumableModule):
         self.weights: Tensor
         self.possible: Tensor
         self.trained: Tensor
-        weights = losses.class_weights(statistics.frequencies, config.weight_epsilon)
+        self.scan_weights: Tensor
+        cells = statistics.frequencies
+        if config.cell_frequencies == "rank_one":
+            cells = losses.rank_one(cells)
+        weights = losses.class_weights(cells, config.weight_epsilon)
+        scans = losses.class_weights(scan_frequencies, config.weight_epsilon)
+        scans = scans if config.weigh_scans else np.ones_like(scans)
         names = anatomy.region_names
         trained = [config.trained_regions is None or r in config.trained_regions for r in names]
         for name, values in (
             ("weights", torch.from_numpy(weights)),
+            ("scan_weights", torch.from_numpy(scans)),
             ("possible", torch.from_numpy(anatomy.possible)),
             ("trained", torch.tensor(trained)),
         ):
@@ -94,7 +114,7 @@ class RegionMILModule(ResumableModule):
                 )
             )
             real = Bags(*(values[batch.real] for values in scale.scan))
-            scan.append(losses.scan_loss(real, batch.matrix[batch.real]))
+            scan.append(losses.scan_loss(real, batch.matrix[batch.real], self.scan_weights))
         segmentation = self._segmentation(batch, [e.regions for e in evidence])
         return Terms(*(_together(parts) for parts in (segmentation, region, scan)))
 
@@ -173,6 +193,13 @@ class RegionMILModule(ResumableModule):
         return losses.lambda_at(
             self.current_epoch, self.config.lambda_start, self.config.lambda_floor
         )
+
+    def on_train_start(self) -> None:
+        """Lays a resumed optimizer's state out like its weights; the fused Adam relies on it."""
+        super().on_train_start()
+        for weight, state in self.trainer.optimizers[0].state.items():
+            for name in ("exp_avg", "exp_avg_sq"):
+                state[name] = torch.empty_like(weight).copy_(state[name])
 
     def on_train_epoch_start(self) -> None:
         """Sets the rate that the epoch begins with, which is noted."""

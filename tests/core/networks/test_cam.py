@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from crossdl.networks.cam import activation, activation_maps, normalised
+from crossdl.networks.cam import (
+    activation,
+    activation_maps,
+    cell_activation_maps,
+    normalised,
+)
 from crossdl.networks.classifiers import AttentionClassifier, Classifier, EncoderClassifier
 
 
@@ -90,6 +95,21 @@ def test_maps_work_without_gradients_outside_and_in_bfloat16() -> None:
         found = activation_maps(network, image, method="grad_cam", level=2)
     assert found.scan.dtype == torch.float32
     assert bool(torch.isfinite(found.scan).all())
+
+
+def test_maps_of_cells_and_of_regions() -> None:
+    """A region's map is that of its largest cell."""
+    torch.manual_seed(0)
+    network = AttentionClassifier(1, 3, 2, levels=3, base_filters=2).eval()
+    image = torch.randn(1, 1, 8, 16, 16)
+    found = activation_maps(network, image, method="hires_cam", level=1, regions=True)
+    cells = [(i, j) for i in range(3) for j in range(2)]
+    maps = cell_activation_maps(network, image, cells, method="hires_cam", level=1)
+    assert found.regions is not None and maps.shape == (1, 6, 4, 8, 8)
+    for region in range(3):
+        largest = int(found.output.regions[0, region].argmax())
+        torch.testing.assert_close(found.regions[0, region], maps[0, 2 * region + largest])
+    assert not torch.equal(maps[:, 0], maps[:, 1])
 
 
 def test_normalisation() -> None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from crossdl.networks.bags import Bags, VoxelMaps, scan_bags
 from crossdl.training import losses
+from crossdl.training.samples import Sample
 
 N, M = 5, 3
 
@@ -206,3 +207,11 @@ def test_a_confidently_wrong_cell_still_learns() -> None:
     losses.region_loss(bags, torch.zeros(1, N + 2, M), torch.ones(N, M)).mean.backward()
     assert logits.grad is not None
     torch.testing.assert_close(logits.grad, torch.full_like(logits, 1 / (N * M)))
+
+
+def test_scan_frequencies_are_those_of_the_union() -> None:
+    matrices = np.zeros((4, 5, 2), dtype=np.float32)
+    matrices[0, 0, 0] = matrices[0, 1, 0] = matrices[1, -1, 0] = matrices[2, -2, 1] = 1
+    voxel = np.zeros((1, 1, 1), dtype=np.uint8)
+    samples = [Sample(str(n), voxel, voxel, m) for n, m in enumerate(matrices)]
+    np.testing.assert_array_equal(losses.scan_frequencies(samples), [0.5, 0.25])

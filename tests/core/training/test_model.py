@@ -154,6 +154,17 @@ def test_the_coarser_map_is_resampled_detached_and_counts(regions: str) -> None:
     assert gradient is None or not gradient.any()
 
 
+@pytest.mark.parametrize("flows", [True, False])
+def test_the_gradient_to_the_region_maps_can_be_stopped(flows: bool) -> None:
+    image, labels = inputs()
+    made = model(region_gradient=flows)
+    found = made.evidence(image, labels)
+    heads = [h.weight for h in made.network.region_heads]
+    total = torch.stack([e.bags.log_positive.sum() for e in found]).sum()
+    gradients = torch.autograd.grad(total, heads, allow_unused=True)
+    assert all((g is not None and bool(g.any())) == flows for g in gradients)
+
+
 def test_more_voxels_for_the_scan_loss() -> None:
     image, labels = inputs()
     made = model(scan_voxels=3)

@@ -138,3 +138,27 @@ def test_scan_level_labels_only(toys: ModuleType, tmp_path: Path) -> None:
 def test_unknown_regions_are_refused(toys: ModuleType) -> None:
     with pytest.raises(ConfigError, match="did you mean 'right_front'"):
         toys.unet(trained_regions=["right_fron"])
+
+
+def test_released_weights_reach_the_losses(toys: ModuleType) -> None:
+    from crossdl.training import losses
+    from crossdl.training.data import statistics
+    from crossdl.training.module import RegionMILModule
+
+    train = toys.blobs(30, 0)
+    measured, scans = statistics(train), losses.scan_frequencies(train)
+    for released in (False, True):
+        analyzer = toys.unet(
+            cell_frequencies="rank_one" if released else "counted", weigh_scans=released
+        )
+        module = RegionMILModule(
+            analyzer._seeded(0), analyzer.config, toys.ANATOMY, measured, 0, "", scans
+        )
+        f = measured.frequencies.astype(np.float64)
+        if released:
+            f = f.sum(axis=1, keepdims=True) * f.sum(axis=0) / f.sum()
+        expected = np.sqrt((1 - f + 1e-3) / (f + 1e-3))
+        np.testing.assert_allclose(module.weights, expected, rtol=1e-5)
+        g = scans.astype(np.float64)
+        weight = np.sqrt((1 - g + 1e-3) / (g + 1e-3)) if released else np.ones(2)
+        np.testing.assert_allclose(module.scan_weights, weight, rtol=1e-5)
