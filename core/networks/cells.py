@@ -15,7 +15,7 @@ from torch import Tensor
 
 from crossdl.networks.bags import VoxelMaps
 from crossdl.networks.products import BLOCK, blocks_of
-from crossdl.networks.thresholds import Threshold, kth_largest
+from crossdl.networks.thresholds import CHUNK, Threshold, chunks, kth_largest
 
 _NOWHERE = -200.0  # logit of the voxels that fill the last block: its probability is 0
 
@@ -58,14 +58,12 @@ class Found(NamedTuple):
         s: Ŝ_i, ``(n,)``.
         d: D̂_j, ``(R, n)``.
         products: Of both, ``(R, n)``.
-        spare: A buffer of that shape.
     """
 
     cells: Cells
     s: Tensor
     d: Tensor
     products: Tensor
-    spare: Tensor
 
 
 class Search:
@@ -79,16 +77,21 @@ class Search:
         self.a = blocks_of(regions, _NOWHERE)
         self.d = blocks_of(abnormality, _NOWHERE).sigmoid()
         self._most = self.a.amax(dim=3).sigmoid_(), self.d.amax(dim=3)
-        self._buffers = self.d.new_empty((2, self.d[0].numel()))
+        self._products = self.d.new_empty(self.d[0].numel())
         self._rows = self.d.new_empty((2, self.d[0, 0].numel()))
+        self.spare = self.d.new_empty((2, self.d.shape[1], CHUNK))
+
+    def maps(self, cells: Cells) -> tuple[Tensor, Tensor]:
+        """Ŝ_i ``(n,)`` and D̂_j ``(R, n)`` of some cells; valid until the next call."""
+        a = cells.of_region(self.a)
+        return torch.sigmoid(a, out=self._rows[0, : len(a)]), cells.of_types(self.d)
 
     def products(self, cells: Cells) -> Found:
         """Multiplies the maps of some cells."""
-        a, d = cells.of_region(self.a), cells.of_types(self.d)
-        s = torch.sigmoid(a, out=self._rows[0, : len(a)])
-        products, spare = (x[: d.numel()].view_as(d) for x in self._buffers)
+        s, d = self.maps(cells)
+        products = self._products[: d.numel()].view_as(d)
         torch.mul(s, d, out=products)
-        return Found(cells, s, d, products, spare)
+        return Found(cells, s, d, products)
 
     def not_s(self, cells: Cells) -> Tensor:
         """1 - Ŝ_i ``(n,)``, exact also where Ŝ rounds to 1."""
@@ -104,8 +107,12 @@ class Search:
             for i in range(n):
                 useful = (self._most[0][b, i] * self._most[1][b] > threshold).any(dim=0)
                 cells = Cells(b, i, types, _indices(useful))
-                products = self.products(cells).products
-                found[b, i] = products.sub_(threshold).ceil_().sum(dim=1).long()
+                s, d = self.maps(cells)
+                total = torch.zeros(len(types), device=d.device)
+                for at, part, over in chunks(d, self.spare[0]):
+                    torch.mul(s[at], part, out=over)
+                    total += over.sub_(threshold).ceil_().sum(dim=1)
+                found[b, i] = total.long()
         return found
 
     def ranks(self, k: Tensor, where: Tensor) -> Iterator[tuple[Found, Threshold]]:
@@ -124,14 +131,14 @@ class Search:
             wanted = k[b, i, types]
             bound = self._most[0][b, i] * self._most[1][b, types]
             useful = torch.ones_like(bound[0], dtype=torch.bool)
-            first = 4 * int(wanted.max()) // BLOCK + 8  # blocks to learn how small the k-th is
+            first = int(wanted.max()) // 4 + 16  # blocks: a guess that is checked below
             if first < n_blocks // 2:
                 best = bound.topk(first, dim=1, sorted=False).indices
                 useful = torch.zeros_like(useful).index_fill_(0, best.flatten(), True)
             while True:
                 cells = Cells(b, i, types, _indices(useful))
                 found = self.products(cells)
-                threshold = kth_largest(found.products, wanted, found.spare)
+                threshold = kth_largest(found.products, wanted, self.spare[0, : len(types)])
                 missing = (bound > threshold.value[:, None]).any(dim=0) & ~useful
                 if cells.blocks is None or not bool(missing.any()):
                     break

@@ -7,6 +7,7 @@ A sorted sample guesses the threshold, counting above the guess corrects it unti
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -14,10 +15,14 @@ from torch import Tensor
 
 from crossdl.networks.products import BLOCK
 
+CHUNK = 65536
+"""Columns taken at a time, so that what is made of them stays in the processor's cache."""
+
 _SAMPLE = 1024  # values of a row that are sorted for the first guess
 _SHORT = 4096  # shorter rows are sorted
 _NEAR = 48  # ranks between guess and goal that the last step bridges
 _BLOCKS = 128  # blocks nearest to the guess that the last step orders
+_WINDOW = 24  # ranks of the sample to either side that say how dense values are near the guess
 _FEW = 256  # up to this k, blocks are searched by their maxima
 _PASSES = 7  # guesses before the row is sorted after all
 
@@ -44,7 +49,7 @@ def kth_largest(values: Tensor, k: Tensor, buffer: Tensor) -> Threshold:
     Args:
         values: ``(R, n)`` float32 in [0, 1]; n a multiple of ``BLOCK``.
         k: ``(R,)`` int64 in [1, n].
-        buffer: Like ``values``; overwritten.
+        buffer: ``(R, CHUNK)``; overwritten.
 
     Returns:
         Thresholds of the rows.
@@ -69,6 +74,9 @@ def _by_counting(values: Tensor, k: Tensor, buffer: Tensor) -> Threshold:
     sample = values[:, :: n // _SAMPLE | 1].sort(dim=1, descending=True).values
     scale = sample.shape[1] / n
     guess = _between(sample, k * scale)
+    slope = (_between(sample, k * scale - _WINDOW) - _between(sample, k * scale + _WINDOW)) / (
+        2 * _WINDOW / scale
+    )
     low, high = torch.full_like(guess, -torch.inf), torch.full_like(guess, torch.inf)
     before, before_count = guess, k
     for number in range(_PASSES):
@@ -82,7 +90,7 @@ def _by_counting(values: Tensor, k: Tensor, buffer: Tensor) -> Threshold:
         low = torch.where(missing >= 0, guess, low)
         high = torch.where(missing >= 0, high, guess)
         if number == 0:
-            following = _between(sample, (k - missing) * scale)
+            following = guess + missing * slope
         else:  # the secant through the last two guesses
             change = (count - before_count).where(count != before_count, 1)
             following = guess - missing * (guess - before) / change
@@ -103,18 +111,31 @@ def _between(sample: Tensor, rank: Tensor) -> Tensor:
     return pair[:, 0] + (pair[:, 1] - pair[:, 0]) * (rank - before)
 
 
+def chunks(values: Tensor, buffer: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Some columns after the others: which ones, their values, as much of the buffer."""
+    for start in range(0, values.shape[1], CHUNK):
+        part = values[:, start : start + CHUNK]
+        yield slice(start, start + part.shape[1]), part, buffer[:, : part.shape[1]]
+
+
 def _count(values: Tensor, guess: Tensor, buffer: Tensor) -> Tensor:
     """How many values of each row are above a guess."""
-    return torch.sub(values, guess[:, None], out=buffer).ceil_().sum(dim=1).long()
+    total = torch.zeros_like(guess)
+    for _, part, over in chunks(values, buffer):
+        total += torch.sub(part, guess[:, None], out=over).ceil_().sum(dim=1)
+    return total.long()
 
 
 def _nearby(
     values: Tensor, k: Tensor, guess: Tensor, count: Tensor, buffer: Tensor
 ) -> Threshold | None:
     """Orders the values near a guess; None if the k-th is not among them."""
-    rows = len(values)
-    torch.sub(values, guess[:, None], out=buffer)
-    distance = buffer.abs_().view(rows, -1, BLOCK).amin(dim=2)
+    rows, n = values.shape
+    distance = values.new_empty((rows, n // BLOCK))
+    for at, part, far in chunks(values, buffer):
+        torch.sub(part, guess[:, None], out=far).abs_()
+        blocks = slice(at.start // BLOCK, at.stop // BLOCK)
+        distance[:, blocks] = far.unflatten(1, (-1, BLOCK)).amin(dim=2)  # type: ignore[no-untyped-call]
     chosen = distance.topk(min(_BLOCKS, distance.shape[1]), dim=1, largest=False, sorted=False)
     radius = chosen.values.amax(dim=1, keepdim=True)  # whatever is nearer than this is in them
     columns = (chosen.indices[..., None] * BLOCK + torch.arange(BLOCK, device=k.device)).flatten(1)

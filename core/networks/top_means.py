@@ -9,21 +9,21 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from crossdl.networks.bags import Bags, VoxelMaps, product_logit
-from crossdl.networks.cells import Search
-from crossdl.networks.products import blocks_of, k_largest, logits_at
-from crossdl.networks.thresholds import Threshold
+from crossdl.networks.cells import Cells, Search
+from crossdl.networks.products import BLOCK, blocks_of, k_largest, logits_at
+from crossdl.networks.thresholds import Threshold, chunks
 
 Reduce = Literal["mean", "loss"]
 """What is averaged over the voxels: probabilities, or the logarithms in E8 (released code)."""
 
-_FEW = 16  # cells of at most so many voxels need no threshold
+_FEW = 16  # cells of at most so many voxels are searched by their odds
 _TINY = 1e-30  # floor of a sum inside a logarithm
 
 
 def top_bags(maps: VoxelMaps, counts: Tensor, reduce: Reduce = "mean") -> Bags:
     """Bags of the ``counts`` largest products of every cell.
 
-    Equal products at the edge share the places that are left; up to 16 voxels, any is taken.
+    Equal products at the edge share the places that are left; of few voxels, any of them is taken.
 
     Args:
         maps: N regions and M types at V voxels.
@@ -36,6 +36,8 @@ def top_bags(maps: VoxelMaps, counts: Tensor, reduce: Reduce = "mean") -> Bags:
     """
     counts = counts.clamp(1, maps.regions.shape[2])
     few = counts <= _FEW
+    if reduce == "mean" and not bool(few.all()):
+        few = counts <= 1  # the others join a search that is made anyway
     index = torch.zeros_like(counts)[..., None]
     if bool(few.any()):
         index = k_largest(maps, int(counts.where(few, 1).max()))
@@ -83,13 +85,14 @@ class _TopLogits(torch.autograd.Function):
                 cells = found.cells
                 at = cells.scan, cells.region, cells.types
                 value = threshold.value
-                torch.sub(found.products, value[:, None], out=found.spare)
-                total = found.spare.relu_().sum(dim=1) + counts[at] * value
+                total = counts[at] * value
+                for _, part, over in chunks(found.products, search.spare[0, : len(value)]):
+                    total += torch.sub(part, value[:, None], out=over).relu_().sum(dim=1)
                 rest = counts[at] - total
                 if bool((rest < 0.1 * counts[at]).any()):  # it has lost its digits
                     not_d = (-cells.of_types(blocks_of(b))).sigmoid_()
                     not_p = not_d.mul_(found.s).add_(search.not_s(cells))
-                    weights = _weights(found.products, threshold, counts[at])
+                    weights = _Weights(threshold, counts[at])(found.products)
                     rest = not_p.mul_(weights).sum(dim=1)
                 positive[at], negative[at] = total, rest
                 ctx.parts.append((cells, threshold))
@@ -113,23 +116,22 @@ class _TopLogits(torch.autograd.Function):
             gradient = many * scale
             for cells, threshold in ctx.parts:
                 at = cells.scan, cells.region, cells.types
-                found = search.products(cells)
-                weights = _weights(found.products, threshold, counts[at])
-                weights.mul_(gradient[at][:, None])
-                row = torch.mul(weights, found.d, out=found.spare).sum(dim=0)
-                row.mul_(found.s).mul_(search.not_s(cells))
-                weights.mul_(found.s)
-                row, weights = blocks_of(row), blocks_of(weights)
-                if cells.blocks is None and len(cells.types) == len(to_b[0]):
-                    to_a[at[:2]] = row
-                    to_b[cells.scan] += weights
-                elif cells.blocks is None:
-                    to_a[at[:2]] = row
-                    to_b[cells.scan].index_add_(0, cells.types, weights)
-                else:
-                    to_a[at[:2]].index_copy_(0, cells.blocks, row)
-                    for j, part in zip(cells.types.tolist(), weights, strict=True):
-                        to_b[cells.scan, j].index_add_(0, cells.blocks, part)
+                s, d = search.maps(cells)
+                not_s, weigh = search.not_s(cells), _Weights(threshold, counts[at])
+                first, second = search.spare[:, : len(d)]
+                for columns, part, products in chunks(d, first):
+                    torch.mul(s[columns], part, out=products)
+                    weights = weigh(products).mul_(gradient[at][:, None])
+                    row = torch.mul(weights, part, out=second[:, : part.shape[1]]).sum(dim=0)
+                    row.mul_(s[columns]).mul_(not_s[columns])
+                    _add(
+                        to_a[cells.scan],
+                        cells,
+                        cells.types.new_tensor([cells.region]),
+                        columns,
+                        row[None],
+                    )
+                    _add(to_b[cells.scan], cells, cells.types, columns, weights.mul_(s[columns]))
         voxels = a.shape[2]
         to_a, to_b = to_a.flatten(2)[..., :voxels], to_b.flatten(2)[..., :voxels]
         if ctx.parts:
@@ -153,7 +155,7 @@ def _means_of_logs(
     for found, threshold in search.ranks(counts, ~few):
         cells = found.cells
         at = cells.scan, cells.region, cells.types
-        weights = _weights(found.products, threshold, counts[at])
+        weights = _Weights(threshold, counts[at])(found.products)
         rows, columns = weights.nonzero(as_tuple=True)
         z = product_logit(cells.of_region(a)[columns], cells.of_types(b)[rows, columns])
         share = weights[rows, columns] / counts[at][rows]
@@ -164,12 +166,31 @@ def _means_of_logs(
     return Bags(*sums)
 
 
-def _weights(products: Tensor, threshold: Threshold, k: Tensor) -> Tensor:
-    """1 above the threshold, the ties' share at it, 0 below; overwrites ``products``."""
-    share = (k - threshold.above) / threshold.equal
-    value = threshold.value[:, None]
-    if bool((share == 1).all()):
-        below = torch.nextafter(value, value.new_tensor(-torch.inf))
-        return products.sub_(below).ceil_()
-    sign = products.sub_(value).sign_()
-    return sign.clamp_min(0).add_((1 - sign.abs()) * share[:, None])
+def _add(maps: Tensor, cells: Cells, rows: Tensor, columns: slice, values: Tensor) -> None:
+    """Adds values of some columns of ``cells`` to rows of ``maps`` ``(C, blocks, BLOCK)``."""
+    blocks = slice(columns.start // BLOCK, columns.stop // BLOCK)
+    if cells.blocks is None and len(rows) == len(maps):
+        maps[:, blocks] += blocks_of(values)
+        return
+    for row, part in zip(rows.tolist(), blocks_of(values), strict=True):
+        if cells.blocks is None:
+            maps[row, blocks] += part
+        else:
+            maps[row].index_add_(0, cells.blocks[blocks], part)
+
+
+class _Weights:
+    """Of voxels by their products: 1 above the threshold, the ties' share at it, 0 below."""
+
+    def __init__(self, threshold: Threshold, k: Tensor) -> None:
+        self.share = ((k - threshold.above) / threshold.equal)[:, None]
+        self.value = threshold.value[:, None]
+        self.below = torch.nextafter(self.value, self.value.new_tensor(-torch.inf))
+        self.even = bool((self.share == 1).all())
+
+    def __call__(self, products: Tensor) -> Tensor:
+        """Overwrites ``products`` ``(R, n)``."""
+        if self.even:
+            return products.sub_(self.below).ceil_()
+        sign = products.sub_(self.value).sign_()
+        return sign.copy_(sign.clamp_min(0).add_((1 - sign.abs()) * self.share))

@@ -12,7 +12,7 @@ from crossdl.networks.bags import Bags, VoxelMaps, product_logit
 from crossdl.networks.cells import Search, count_above, ranked_voxels
 from crossdl.networks.products import k_largest, largest_products, logits_at
 from crossdl.networks.sums import noisy_or_bags
-from crossdl.networks.thresholds import kth_largest
+from crossdl.networks.thresholds import CHUNK, kth_largest
 from crossdl.networks.top_means import share_of, top_bags
 
 VOXELS = 70_000  # so many that blocks are sampled and bounded, and thresholds counted
@@ -87,7 +87,7 @@ def test_kth_largest_is_the_sorted_one(k: int, kind: str) -> None:
     if kind == "sparse":
         values = values * (torch.rand(values.shape, generator=generator) < 0.02)
     ranks = torch.tensor([k, max(1, k // 2), min(70_016, 2 * k)])
-    found = kth_largest(values, ranks, torch.empty_like(values))
+    found = kth_largest(values, ranks, torch.empty((3, CHUNK)))
     ordered = values.sort(dim=1, descending=True).values
     expected = ordered.gather(1, ranks[:, None] - 1)
     assert torch.equal(found.value, expected[:, 0])
