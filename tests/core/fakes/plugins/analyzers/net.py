@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 from crossdl.config import ComponentConfig, Slot
 from crossdl.interfaces import AbnormalityAnalyzer, FitResult
 from crossdl.training.samples import TrainingSet
-from crossdl.types import Prediction, Volume
+from crossdl.types import Prediction, RegionMap, Volume
 
 
 class Optimizer(BaseModel):
@@ -38,7 +38,7 @@ class Net(AbnormalityAnalyzer[NetConfig]):
     def fit(self, train: TrainingSet, valid: TrainingSet, *, seed: int, folder: Path) -> FitResult:
         return FitResult(0, 0.0, ({},))
 
-    def predict(self, volume: Volume) -> Prediction:
+    def predict(self, volume: Volume, regions: RegionMap | None = None) -> Prediction:
         raise NotImplementedError
 
     def save(self, folder: Path) -> None:
