@@ -150,20 +150,18 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
             )
         ready = preprocess(volume, self.anatomy, self.input_shape)
         where = device()
-        model = trained.model.to(where).eval()
+        bf16 = uses_bf16(self.config.precision)
+        # bfloat16 convolutions are fastest where a voxel's channels lie together
+        form = torch.channels_last_3d if bf16 else torch.contiguous_format
+        model = trained.model.to(where).to(memory_format=form).eval()
         image = torch.from_numpy(ready.image).to(where)[None, None].float()
         image = (image - trained.statistics.mean) / trained.statistics.std
         labels = None
         if self.needs_regions and regions is not None:
             labels = torch.from_numpy(labels_on(regions, ready.grid)).to(where)[None]
-        with (
-            torch.no_grad(),
-            torch.autocast(
-                where.type, dtype=torch.bfloat16, enabled=uses_bf16(self.config.precision)
-            ),
-        ):
+        with torch.no_grad(), torch.autocast(where.type, dtype=torch.bfloat16, enabled=bf16):
             found = model.infer(image, labels)
-        maps, heat, scores, scan = (x[0].float().cpu().numpy() for x in found)
+        maps, heat, scores, scan = (x[0].float().cpu().contiguous().numpy() for x in found)
         maps[~self._has_scores] = 0.0
         scores[~self._has_scores] = np.nan
         factor = [n / m for n, m in zip(self.input_shape, maps.shape[1:], strict=True)]
