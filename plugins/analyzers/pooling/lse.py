@@ -20,7 +20,7 @@ class LSEConfig(ComponentConfig):
 
     kind: Literal["lse"] = "lse"
     r: float = Field(
-        8.0, gt=0, le=60, description="sharpness: near 0 is the mean, large is close to the maximum"
+        8.0, gt=0, le=16, description="sharpness: near 0 is the mean, large is close to the maximum"
     )
 
 

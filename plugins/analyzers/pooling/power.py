@@ -51,7 +51,8 @@ class Power(MILPooling[PowerConfig]):
         from crossdl.networks.bags import Bags
         from crossdl.networks.sums import EMPTY
 
-        p, n = s * d, float(self._exponent())
+        exponent = self._exponent()
+        p, n = s * d, exponent if isinstance(exponent, float) else float(exponent.detach())
         return Bags.from_probability((p ** (n + 1)).sum() / ((p**n).sum() + EMPTY))
 
     def learned(self) -> nn.ParameterDict | None:
