@@ -40,6 +40,11 @@ class Execution(BaseModel):
         description='of Lightning, such as "ddp" under torchrun or SLURM; auto starts the '
         "processes of one machine by itself",
     )
+    checkpointing: bool = Field(
+        default=False,
+        description="keep only the blocks' inputs and compute blocks again on the way back: less "
+        "memory, a third more work",
+    )
     logger: LoggerSettings = Field(
         default_factory=LoggerSettings, description="curves of losses and rates"
     )

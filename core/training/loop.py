@@ -58,9 +58,10 @@ def fit(
     module = RegionMILModule(
         model, config, anatomy, statistics, seed, owner, scan_frequencies(train)
     )
+    model.checkpointing = config.execution.checkpointing
     bf16 = uses_bf16(config.precision)
     if bf16:  # bfloat16 convolutions are fastest where a voxel's channels lie together
-        model.to(memory_format=torch.channels_last_3d)
+        _lay_out(model, torch.channels_last_3d)
     run_training(
         module,
         train_loader(train, config, anatomy, seed),
@@ -71,6 +72,13 @@ def fit(
         accumulate=config.accumulate,
         execution=config.execution,
     )
-    model.to(memory_format=torch.contiguous_format)
+    _lay_out(model, torch.contiguous_format)
     best = module.best_epoch
     return FitResult(best, module.history[best][str(module.monitor)], tuple(module.history))
+
+
+def _lay_out(model: LearningModel, memory_format: torch.memory_format) -> None:
+    """Kernels of convolutions in one memory format; their values stay."""
+    for parameter in model.parameters():
+        if parameter.ndim == 5:
+            parameter.data = parameter.data.contiguous(memory_format=memory_format)

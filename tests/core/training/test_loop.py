@@ -48,17 +48,20 @@ def test_the_same_seed_gives_the_same_bytes(
     assert weights[0] != weights[2]
 
 
-def test_a_killed_training_ends_with_the_same_weights(toys: ModuleType, tmp_path: Path) -> None:
-    toys.train_long(tmp_path / "whole")
+@pytest.mark.parametrize("recipe", ["paper", "long", "plateau"])
+def test_a_killed_training_ends_with_the_same_weights(
+    toys: ModuleType, tmp_path: Path, recipe: str
+) -> None:
+    toys.train_long(tmp_path / "whole", recipe)
     folder = tmp_path / "killed"
-    with subprocess.Popen([sys.executable, toys.__file__, str(folder)]) as process:
+    with subprocess.Popen([sys.executable, toys.__file__, str(folder), recipe]) as process:
         checkpoint = folder / "last.safetensors"
         while process.poll() is None and not checkpoint.is_file():
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     assert not (folder / "model").exists()
-    toys.train_long(folder)
+    toys.train_long(folder, recipe)
     for name in ("model.safetensors", "model.json"):
         whole = (tmp_path / "whole" / "model" / name).read_bytes()
         assert (folder / "model" / name).read_bytes() == whole

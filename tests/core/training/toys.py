@@ -1,6 +1,6 @@
 """A problem small enough to be learned in seconds, and ways to train on it.
 
-``python toys.py FOLDER`` trains as the test of interrupted training does.
+``python toys.py FOLDER RECIPE`` trains as the test of interrupted training does.
 """
 
 from __future__ import annotations
@@ -99,9 +99,24 @@ def unet(**fields: object) -> UNet:
     return UNet(config, ANATOMY)
 
 
-def train_long(folder: Path) -> UNet:
+RECIPES: dict[str, dict[str, object]] = {
+    "paper": {"batch_size": 2},
+    "long": {
+        "accumulate": 2,
+        "schedule": "cosine",
+        "warmup": 0.1,
+        "clip": 1.0,
+        "averaging": 0.95,
+        "weight_decay": 0.01,
+        "execution": {"workers": 2, "logger": {"name": "csv"}},
+    },
+    "plateau": {"batch_size": 2, "schedule": "plateau", "plateau_patience": 0},
+}
+
+
+def train_long(folder: Path, recipe: str) -> UNet:
     """Training that is long enough to be interrupted; its model is in ``folder/model``."""
-    analyzer = unet(epochs=6, patience=6, batch_size=2)
+    analyzer = unet(epochs=6, patience=6, **RECIPES[recipe])
     analyzer.fit(blobs(24, 0), blobs(4, 1), seed=5, folder=folder)
     (folder / "model").mkdir()
     analyzer.save(folder / "model")
@@ -110,4 +125,4 @@ def train_long(folder: Path) -> UNet:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    train_long(Path(sys.argv[1]))
+    train_long(Path(sys.argv[1]), sys.argv[2])
