@@ -139,7 +139,7 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         """
         import torch
 
-        from crossdl.networks.devices import device, uses_bf16
+        from crossdl.networks.devices import device, lay_out, uses_bf16
         from crossdl.preprocessing import labels_on, preprocess
 
         trained = self.trained
@@ -151,9 +151,8 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         ready = preprocess(volume, self.anatomy, self.input_shape)
         where = device()
         bf16 = uses_bf16(self.config.precision)
-        # bfloat16 convolutions are fastest where a voxel's channels lie together
-        form = torch.channels_last_3d if bf16 else torch.contiguous_format
-        model = trained.model.to(where).to(memory_format=form).eval()
+        model = trained.model.to(where).eval()
+        lay_out(model, torch.channels_last_3d if bf16 else torch.contiguous_format)
         image = torch.from_numpy(ready.image).to(where)[None, None].float()
         image = (image - trained.statistics.mean) / trained.statistics.std
         labels = None

@@ -9,7 +9,7 @@ import torch
 from crossdl.anatomy import Anatomy
 from crossdl.errors import InputError
 from crossdl.interfaces import FitResult
-from crossdl.networks.devices import uses_bf16
+from crossdl.networks.devices import lay_out, uses_bf16
 from crossdl.training.config import NetworkConfig
 from crossdl.training.data import Statistics, fingerprint, train_loader, valid_loader
 from crossdl.training.losses import POSITIVE, scan_frequencies
@@ -61,7 +61,7 @@ def fit(
     model.checkpointing = config.execution.checkpointing
     bf16 = uses_bf16(config.precision)
     if bf16:  # bfloat16 convolutions are fastest where a voxel's channels lie together
-        _lay_out(model, torch.channels_last_3d)
+        lay_out(model, torch.channels_last_3d)
     run_training(
         module,
         train_loader(train, config, anatomy, seed),
@@ -72,13 +72,6 @@ def fit(
         accumulate=config.accumulate,
         execution=config.execution,
     )
-    _lay_out(model, torch.contiguous_format)
+    lay_out(model, torch.contiguous_format)
     best = module.best_epoch
     return FitResult(best, module.history[best][str(module.monitor)], tuple(module.history))
-
-
-def _lay_out(model: LearningModel, memory_format: torch.memory_format) -> None:
-    """Kernels of convolutions in one memory format; their values stay."""
-    for parameter in model.parameters():
-        if parameter.ndim == 5:
-            parameter.data = parameter.data.contiguous(memory_format=memory_format)
