@@ -17,7 +17,7 @@ from crossdl.hints import did_you_mean
 from crossdl.interfaces import AbnormalityAnalyzer, FitResult
 from crossdl.training.config import SHIPPED, NetworkConfig
 from crossdl.training.samples import TrainingSet
-from crossdl.types import BoolArray, Grid, Prediction, Quality, RegionMap, Volume
+from crossdl.types import BoolArray, Prediction, RegionMap, Volume
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -141,6 +141,7 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
 
         from crossdl.networks.devices import device, lay_out, uses_bf16
         from crossdl.preprocessing import labels_on, preprocess
+        from crossdl.training.input_quality import input_quality
 
         trained = self.trained
         if self.needs_regions and regions is None:
@@ -171,30 +172,10 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
             grid=ready.grid.strided(factor),
             region_scores=scores,
             scan_scores=scan,
-            quality=self._quality(
-                volume, ready.grid, [*self.region_flags(found.regions[0]), *flags]
+            quality=input_quality(
+                volume, ready.grid, self.config, [*self.region_flags(found.regions[0]), *flags]
             ),
         )
-
-    def _quality(self, volume: Volume, box: Grid, more: list[str]) -> Quality:
-        """Doubts about the input, and those given."""
-        from crossdl.geometry import canonical
-
-        acquired = volume.meta.get("slice_positions_mm")  # before any resampling
-        slices = len(acquired or range(canonical(volume.array, volume.grid)[1].shape[0]))
-        sides = [n * s for n, s in zip(box.shape, box.spacing, strict=True)]
-        flags = [str(warning) for warning in volume.meta.get("warnings", ())]
-        if slices < self.config.min_slices:
-            flags.append(f"only {slices} slices, {self.config.min_slices} are expected")
-        low, high = self.config.extent_mm
-        if not all(low <= side <= high for side in sides):
-            text = " x ".join(f"{side:.0f}" for side in sides)
-            flags.append(
-                f"the box around the head is {text} mm (superior, posterior, left), each side "
-                f"should be {low:g} to {high:g} mm"
-            )
-        values = {"box_mm": [round(s, 1) for s in sides], "slices": slices}
-        return Quality(values, (*flags, *more))
 
     def save(self, folder: Path) -> None:
         """Writes ``model.safetensors`` and, last, ``model.json``.
@@ -206,12 +187,13 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         from safetensors.torch import save
 
         from crossdl.rundir import versions
+        from crossdl.training.weights import tensors_of
 
         trained = self.trained
         dtype = getattr(torch, self.config.save_dtype)
         tensors = {
             name: (value.to(dtype) if value.is_floating_point() else value).cpu().contiguous()
-            for name, value in _tensors(trained.model).items()
+            for name, value in tensors_of(trained.model).items()
         }
         weights = folder / "model.safetensors"
         with replacing(weights) as working:
@@ -251,6 +233,7 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         from safetensors.torch import load_file
 
         from crossdl.training.data import Statistics
+        from crossdl.training.weights import fill, tensors_of
 
         path, weights = folder / "model.json", folder / "model.safetensors"
         for file in (path, weights):
@@ -269,7 +252,7 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
             frequencies = np.array(described["frequencies"], dtype=np.float32)
             measured = Statistics(float(described["mean"]), float(described["std"]), frequencies)
             trained = Trained(self._seeded(0), measured, dict(described["training"]))
-            _fill(_tensors(trained.model), load_file(weights))
+            fill(tensors_of(trained.model), load_file(weights))
         except (ValueError, KeyError, TypeError, OSError, SafetensorError, RuntimeError) as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise InputError(
@@ -301,25 +284,3 @@ class NetworkAnalyzer(AbnormalityAnalyzer[NetworkConfigT]):
         if self._trained is None:
             raise InputError("the analyzer has no weights yet; train it or load a model")
         return self._trained
-
-
-def _tensors(model: LearningModel) -> dict[str, Tensor]:
-    """Every tensor of a model once, under the first of its names; networks may hold some twice."""
-    found: dict[int, tuple[str, Tensor]] = {}
-    for name, value in model.state_dict(keep_vars=True).items():
-        found.setdefault(id(value), (name, value.detach()))
-    return dict(found.values())
-
-
-def _fill(tensors: dict[str, Tensor], values: dict[str, Tensor]) -> None:
-    """Copies values into the tensors of a model.
-
-    Raises:
-        ValueError: Names or shapes differ.
-    """
-    if tensors.keys() != values.keys():
-        raise ValueError(f"{len(values.keys() ^ tensors.keys())} weights have other names")
-    for name, value in values.items():
-        if tensors[name].shape != value.shape:
-            raise ValueError(f"weight {name} has shape {tuple(value.shape)}")
-        tensors[name].copy_(value)
