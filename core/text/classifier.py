@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from crossdl.labels import LabelSet
 from crossdl.text.batches import Key, loader, pad
@@ -69,7 +68,7 @@ def sentence_loss(logits: Tensor, targets: Tensor, n_regions: int) -> Tensor:
 
 
 class SentenceModule(ResumableModule):
-    """Trains a network by E2; with averaging, the averaged weights are validated and kept."""
+    """Trains a network by E2."""
 
     monitor = MONITOR
 
@@ -87,19 +86,11 @@ class SentenceModule(ResumableModule):
             patience=settings.patience,
             seed=seed,
             fingerprint=fingerprint,
+            averaging=settings.averaging,
         )
         self.network = network
         self.settings = settings
         self.n_regions = n_regions
-        decay = settings.averaging
-        self.average = None if decay is None else AveragedModel(network, avg_fn=_Average(decay))
-
-    @property
-    def kept(self) -> TextNetwork:
-        """The network whose weights count."""
-        if self.average is None:
-            return self.network
-        return cast(TextNetwork, self.average.module)
 
     def training_step(self, batch: LabelledBatch, batch_idx: int) -> Tensor:
         """E2 of a batch."""
@@ -110,14 +101,9 @@ class SentenceModule(ResumableModule):
         self.log("train/loss", loss.detach(), on_epoch=True, on_step=False, batch_size=size)
         return loss
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Moves the average."""
-        if self.average is not None:
-            self.average.update_parameters(self.network)
-
     def validation_step(self, batch: LabelledBatch, batch_idx: int) -> None:
         """Notes E2 of a batch."""
-        loss = sentence_loss(self.kept(batch.ids, batch.mask), batch.targets, self.n_regions)
+        loss = sentence_loss(self.network(batch.ids, batch.mask), batch.targets, self.n_regions)
         self.log(MONITOR, loss, on_step=False, on_epoch=True, batch_size=len(batch.ids))
 
     def configure_optimizers(self) -> Any:
@@ -146,18 +132,6 @@ def _by_rate(network: TextNetwork, settings: FineTuning) -> dict[float, list[nn.
         factor = 1.0 if name.startswith("encoder.") else settings.head_rate
         groups.setdefault(settings.learning_rate * factor, []).append(parameter)
     return groups
-
-
-class _Average:
-    """Exponential average that follows closely at first."""
-
-    def __init__(self, decay: float) -> None:
-        self.decay = decay
-
-    def __call__(self, average: Tensor, new: Tensor, seen: Tensor | int) -> Tensor:
-        count = float(seen)
-        decay = min(self.decay, (1 + count) / (10 + count))
-        return average + (new - average) * (1 - decay)
 
 
 def fine_tune(
@@ -237,4 +211,4 @@ def fine_tune(
         bf16=bf16,
         clip=settings.clip,
     )
-    return module.kept.eval(), tuple(module.history)
+    return network.eval(), tuple(module.history)
