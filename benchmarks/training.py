@@ -3,10 +3,11 @@
 ``python benchmarks/training.py`` trains the paper's U-Net (5 levels, width 16, input 80×160×160,
 DaMIL, batch 1): load, augment, forward, losses, backward, optimizer. *Plain* is the same network
 layer by layer in float32 and torch's default layout, with every product of region and abnormality
-maps made and sorted by ``topk``. Each variant has a process of its own, and they take turns, one step at a
-time, so that a busy machine slows them alike. Printed are medians by the clock and by processor
-time, the bf16 matrix product's measured peak and our share of it, peak memory beyond that of the
-imports, and the share of the step spent waiting for data.
+maps made and sorted by ``topk``. Each variant has a process of its own, and they take turns, one
+step at a time, so that a busy machine slows them alike. Printed are medians by the clock and by
+processor time, the bf16 matrix product's measured peak and our share of it, peak memory beyond
+that of the imports, and the share of the step spent loading and augmenting, which worker processes
+do beside the step unless ``execution.workers`` is 0 as here.
 """
 
 from __future__ import annotations
