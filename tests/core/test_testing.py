@@ -13,19 +13,35 @@ from crossdl.catalog import Catalog
 from crossdl.errors import CatalogError
 from crossdl.testing import Subject, checks_of, contract_tests
 
-GOOD = "return (regions[:, :, None] * abnormality[:, None]).amax(-1)"
-PRODUCT = "p = regions[:, :, None] * abnormality[:, None]; return "
+GOOD = "return Bags.from_probability((maps.s[:, :, None] * maps.d[:, None]).amax(-1))"
+
+
+def bags(value: str, first: str = "") -> str:
+    """Source of a pooling that gives ``value``, where ``p`` are all products."""
+    product = "p = maps.s[:, :, None] * maps.d[:, None]"
+    return f"{first}{product}; return Bags.from_probability({value})"
+
 
 FAULTS = {
-    "shape_and_range": f"{PRODUCT}2 * p.amax(-1)",
-    "finite_gradients": f"{PRODUCT}(p**2).mean(-1).sqrt()",
-    "inputs_are_left_alone": f"regions.mul_(0.5); {PRODUCT}p.amax(-1)",
-    "permutation_of_voxels": f"{PRODUCT}p[..., :7].amax(-1)",
-    "independent_of_the_batch": f"{PRODUCT}p.amax(-1) / p.max().clamp(min=1e-3)",
-    "empty_region": f"{PRODUCT}p.sum(-1) / regions.sum(-1)[..., None]",
-    "monotone_in_abnormality": f"{PRODUCT}(p**2).sum(-1) / p.sum(-1).clamp(min=1e-6)",
-    "label_flip_symmetry": f"regions = regions.clone(); regions[:, 0] *= 0.5; {PRODUCT}p.amax(-1)",
-    "types_are_pooled_alike": f"{PRODUCT}p.amax(-1) * (p.new_ones(p.shape[2]).cumsum(0) / 9)",
+    "shape_and_range": bags("2 * p.amax(-1)"),
+    "takes_probabilities": f"{GOOD}\n\n"
+    "    def __call__(self, regions, abnormality, coarser):\n"
+    "        return super().__call__(regions.sqrt(), abnormality, coarser)\n",
+    "finite_gradients": bags("(p**2).mean(-1).sqrt()"),
+    "agrees_with_its_formula": f"{GOOD}\n\n"
+    "    def formula(self, s, d, coarser):\n"
+    "        from crossdl.networks.bags import Bags\n\n"
+    "        return Bags.from_probability((s * d).mean())\n",
+    "inputs_are_left_alone": bags("p.amax(-1)", "maps.regions.mul_(0.5); "),
+    "permutation_of_voxels": bags("p[..., :7].amax(-1)"),
+    "independent_of_the_batch": bags("p.amax(-1) / p.max().clamp(min=1e-3)"),
+    "empty_region": bags("p.sum(-1) / maps.s.sum(-1)[..., None]"),
+    "monotone_in_abnormality": bags("(p**2).sum(-1) / p.sum(-1).clamp(min=1e-6)"),
+    "label_flip_symmetry": bags(
+        "torch.cat([p[:, :1] / 2, p[:, 1:]], 1).amax(-1)", "import torch; "
+    ),
+    "types_are_pooled_alike": bags("p.amax(-1) * (p.new_ones(p.shape[2]).cumsum(0) / 9)"),
+    "bag_size_bias_is_reported": bags("p.sum(-1)"),
 }
 
 
