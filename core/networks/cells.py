@@ -8,6 +8,9 @@ Products are compared in float32: those that round to the same number are equal.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -15,7 +18,10 @@ from torch import Tensor
 
 from crossdl.networks.bags import VoxelMaps
 from crossdl.networks.products import BLOCK, blocks_of
-from crossdl.networks.thresholds import CHUNK, Threshold, chunks, kth_largest
+from crossdl.networks.thresholds import Top, k_largest_of_rows
+
+CHUNK = 262144
+"""Columns taken at a time, so that what is made of them stays in the processor's cache."""
 
 _NOWHERE = -200.0  # logit of the voxels that fill the last block: its probability is 0
 
@@ -50,22 +56,6 @@ class Cells(NamedTuple):
         return several.reshape(-1, BLOCK).index_select(0, rows).view(len(self.types), -1)
 
 
-class Found(NamedTuple):
-    """Products of some cells; valid until the next ones are asked for.
-
-    Attributes:
-        cells: Which ones.
-        s: Ŝ_i, ``(n,)``.
-        d: D̂_j, ``(R, n)``.
-        products: Of both, ``(R, n)``.
-    """
-
-    cells: Cells
-    s: Tensor
-    d: Tensor
-    products: Tensor
-
-
 class Search:
     """Both maps of one scale in blocks, with buffers that every region uses again.
 
@@ -76,22 +66,35 @@ class Search:
         """Takes logits ``(B, N, V)`` and ``(B, M, V)``."""
         self.a = blocks_of(regions, _NOWHERE)
         self.d = blocks_of(abnormality, _NOWHERE).sigmoid()
-        self._most = self.a.amax(dim=3).sigmoid_(), self.d.amax(dim=3)
-        self._products = self.d.new_empty(self.d[0].numel())
         self._rows = self.d.new_empty((2, self.d[0, 0].numel()))
-        self.spare = self.d.new_empty((2, self.d.shape[1], CHUNK))
+
+    @cached_property
+    def _most(self) -> tuple[Tensor, Tensor]:
+        """Largest Ŝ and D̂ of every block."""
+        return self.a.amax(dim=3).sigmoid_(), self.d.amax(dim=3)
+
+    @cached_property
+    def _products(self) -> Tensor:
+        return self.d.new_empty(self.d[0].numel())
 
     def maps(self, cells: Cells) -> tuple[Tensor, Tensor]:
         """Ŝ_i ``(n,)`` and D̂_j ``(R, n)`` of some cells; valid until the next call."""
         a = cells.of_region(self.a)
         return torch.sigmoid(a, out=self._rows[0, : len(a)]), cells.of_types(self.d)
 
-    def products(self, cells: Cells) -> Found:
-        """Multiplies the maps of some cells."""
+    def products(self, cells: Cells) -> Tensor:
+        """Of both maps of some cells, ``(R, n)``; valid until the next call."""
         s, d = self.maps(cells)
-        products = self._products[: d.numel()].view_as(d)
-        torch.mul(s, d, out=products)
-        return Found(cells, s, d, products)
+        return torch.mul(s, d, out=self._products[: d.numel()].view_as(d))
+
+    def chunks(self, cells: Cells) -> Iterator[tuple[slice, Tensor]]:
+        """The same, some columns after the others: which ones, their products."""
+        s, d = self.maps(cells)
+        for start in range(0, len(s), CHUNK):
+            part = d[:, start : start + CHUNK]
+            columns = slice(start, start + part.shape[1])
+            products = self._products[: part.numel()].view_as(part)
+            yield columns, torch.mul(s[columns], part, out=products)
 
     def not_s(self, cells: Cells) -> Tensor:
         """1 - Ŝ_i ``(n,)``, exact also where Ŝ rounds to 1."""
@@ -106,44 +109,41 @@ class Search:
         for b in range(batch):
             for i in range(n):
                 useful = (self._most[0][b, i] * self._most[1][b] > threshold).any(dim=0)
-                cells = Cells(b, i, types, _indices(useful))
-                s, d = self.maps(cells)
-                total = torch.zeros(len(types), device=d.device)
-                for at, part, over in chunks(d, self.spare[0]):
-                    torch.mul(s[at], part, out=over)
-                    total += over.sub_(threshold).ceil_().sum(dim=1)
-                found[b, i] = total.long()
+                for _, products in self.chunks(Cells(b, i, types, _indices(useful))):
+                    found[b, i] += products.gt_(threshold).sum(dim=1).long()  # as numbers: in place
         return found
 
-    def ranks(self, k: Tensor, where: Tensor) -> Iterator[tuple[Found, Threshold]]:
-        """The k-th largest product of every cell ``where`` it is wanted.
+    def ranks(self, k: Tensor, where: Tensor) -> Iterator[tuple[Cells, Top]]:
+        """The k largest products of every cell ``where`` they are wanted.
 
         Args:
             k: ``(B, N, M)`` int64 in [1, V].
             where: ``(B, N, M)`` bool.
 
         Yields:
-            Products of one region's cells with their thresholds; the blocks hold the k largest.
+            One region's cells with their results; the blocks hold the k largest.
         """
         n_blocks = self.a.shape[2]
-        for b, i in where.any(dim=2).nonzero().tolist():
-            types = where[b, i].nonzero()[:, 0]
-            wanted = k[b, i, types]
-            bound = self._most[0][b, i] * self._most[1][b, types]
-            useful = torch.ones_like(bound[0], dtype=torch.bool)
-            first = int(wanted.max()) // 4 + 16  # blocks: a guess that is checked below
-            if first < n_blocks // 2:
-                best = bound.topk(first, dim=1, sorted=False).indices
-                useful = torch.zeros_like(useful).index_fill_(0, best.flatten(), True)
-            while True:
-                cells = Cells(b, i, types, _indices(useful))
-                found = self.products(cells)
-                threshold = kth_largest(found.products, wanted, self.spare[0, : len(types)])
-                missing = (bound > threshold.value[:, None]).any(dim=0) & ~useful
-                if cells.blocks is None or not bool(missing.any()):
-                    break
-                useful |= missing
-            yield found, threshold
+        several = torch.get_num_threads()
+        pool = ThreadPoolExecutor(several) if several > 1 else nullcontext()
+        with pool as threads:
+            for b, i in where.any(dim=2).nonzero().tolist():
+                types = where[b, i].nonzero()[:, 0]
+                wanted = k[b, i, types].tolist()
+                bound = self._most[0][b, i] * self._most[1][b, types]
+                useful = torch.ones_like(bound[0], dtype=torch.bool)
+                first = max(wanted) // 4 + 16  # blocks: a guess that is checked below
+                if first < n_blocks // 2:
+                    best = bound.topk(first, dim=1, sorted=False).indices
+                    useful = torch.zeros_like(useful).index_fill_(0, best.flatten(), True)
+                while True:
+                    cells = Cells(b, i, types, _indices(useful))
+                    top = k_largest_of_rows(self.products(cells), wanted, threads)
+                    missing = (bound > top.value[:, None]).any(dim=0) & ~useful
+                    if cells.blocks is None or not bool(missing.any()):
+                        break
+                    useful |= missing
+                yield cells, top
 
 
 @torch.no_grad()
@@ -173,8 +173,8 @@ def ranked_voxels(maps: VoxelMaps, ranks: Tensor) -> Tensor:
     ranks = ranks.clamp(1, voxels)
     voxel = torch.zeros_like(ranks)
     search = Search(maps.regions, maps.abnormality)
-    for found, threshold in search.ranks(ranks, torch.ones_like(ranks, dtype=torch.bool)):
-        cells, column = found.cells, threshold.column
+    for cells, top in search.ranks(ranks, torch.ones_like(ranks, dtype=torch.bool)):
+        column = search.products(cells).sub_(top.value[:, None]).abs_().argmin(dim=1)
         if cells.blocks is not None:
             column = cells.blocks[column // BLOCK] * BLOCK + column % BLOCK
         voxel[cells.scan, cells.region, cells.types] = column

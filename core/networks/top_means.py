@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from crossdl.networks.bags import Bags, VoxelMaps, product_logit
 from crossdl.networks.cells import Cells, Search
 from crossdl.networks.products import BLOCK, blocks_of, k_largest, logits_at
-from crossdl.networks.thresholds import Threshold, chunks
+from crossdl.networks.thresholds import Top
 
 Reduce = Literal["mean", "loss"]
 """What is averaged over the voxels: probabilities, or the logarithms in E8 (released code)."""
@@ -76,29 +76,24 @@ class _TopLogits(torch.autograd.Function):
         many: Tensor,
         index: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Sums over the voxels above each threshold; 0 where a cell has few."""
+        """Sums over the k largest; 0 where a cell has few."""
         positive, negative = (torch.ones_like(counts, dtype=a.dtype) for _ in range(2))
         ctx.parts = []
         if bool(many.any()):
             search = Search(a, b)
-            for found, threshold in search.ranks(counts, many):
-                cells = found.cells
+            for cells, top in search.ranks(counts, many):
                 at = cells.scan, cells.region, cells.types
-                value = threshold.value
-                total = counts[at] * value
-                for _, part, over in chunks(found.products, search.spare[0, : len(value)]):
-                    total += torch.sub(part, value[:, None], out=over).relu_().sum(dim=1)
-                rest = counts[at] - total
+                rest = counts[at] - top.total
                 if bool((rest < 0.1 * counts[at]).any()):  # it has lost its digits
+                    weights = _weights_(search.products(cells), top)
                     not_d = (-cells.of_types(blocks_of(b))).sigmoid_()
-                    not_p = not_d.mul_(found.s).add_(search.not_s(cells))
-                    weights = _Weights(threshold, counts[at])(found.products)
+                    not_p = not_d.mul_(search.maps(cells)[0]).add_(search.not_s(cells))
                     rest = not_p.mul_(weights).sum(dim=1)
-                positive[at], negative[at] = total, rest
-                ctx.parts.append((cells, threshold))
+                positive[at], negative[at] = top.total, rest
+                ctx.parts.append((cells, top))
         positive.clamp_min_(_TINY)
         negative.clamp_min_(_TINY)
-        ctx.save_for_backward(a, b, counts, index, 1 / positive + 1 / negative)
+        ctx.save_for_backward(a, b, index, 1 / positive + 1 / negative)
         n, m = counts.shape[1:]
         from_a = a.gather(2, index.flatten(2)).view(*index.shape)
         swapped = index.transpose(1, 2).flatten(2)
@@ -109,33 +104,29 @@ class _TopLogits(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, from_a: Tensor, from_b: Tensor, many: Tensor) -> Any:
         """∂z/∂a = p·(1 - s)·(1/Σp + 1/Σ(1 - p)) at the k largest, and likewise for b."""
-        a, b, counts, index, scale = ctx.saved_tensors
-        to_a, to_b = (blocks_of(torch.zeros_like(x)) for x in (a, b))
+        a, b, index, scale = ctx.saved_tensors
+        voxels = a.shape[2]
+        to_a, to_b = torch.empty_like(blocks_of(a)), torch.zeros_like(blocks_of(b))
+        untouched = torch.ones(a.shape[:2], dtype=torch.bool)
         if ctx.parts:
             search = Search(a, b)
             gradient = many * scale
-            for cells, threshold in ctx.parts:
-                at = cells.scan, cells.region, cells.types
-                s, d = search.maps(cells)
-                not_s, weigh = search.not_s(cells), _Weights(threshold, counts[at])
-                first, second = search.spare[:, : len(d)]
-                for columns, part, products in chunks(d, first):
-                    torch.mul(s[columns], part, out=products)
-                    weights = weigh(products).mul_(gradient[at][:, None])
-                    row = torch.mul(weights, part, out=second[:, : part.shape[1]]).sum(dim=0)
-                    row.mul_(s[columns]).mul_(not_s[columns])
-                    _add(
-                        to_a[cells.scan],
-                        cells,
-                        cells.types.new_tensor([cells.region]),
-                        columns,
-                        row[None],
-                    )
-                    _add(to_b[cells.scan], cells, cells.types, columns, weights.mul_(s[columns]))
-        voxels = a.shape[2]
+            for cells, top in ctx.parts:
+                at = cells.scan, cells.region
+                untouched[at] = False
+                weight, not_s = gradient[at][cells.types], search.not_s(cells)
+                row = _row_of(cells, to_a[at])
+                for columns, products in search.chunks(cells):
+                    _keep_(products, top)
+                    torch.mv(products.mT, weight, out=row[columns]).mul_(not_s[columns])
+                    _add(products, weight, to_b[cells.scan], cells, columns)
+                if cells.blocks is not None:
+                    to_a[at].zero_().index_copy_(0, cells.blocks, blocks_of(row))
+        for scan, region in untouched.nonzero().tolist():
+            to_a[scan, region].zero_()
         to_a, to_b = to_a.flatten(2)[..., :voxels], to_b.flatten(2)[..., :voxels]
         if ctx.parts:
-            to_b.mul_(search.d.flatten(2)[..., :voxels]).mul_((-b).sigmoid_())
+            to_b.mul_((-b).sigmoid_())
         to_a.scatter_add_(2, index.flatten(2), from_a.flatten(2))
         to_b.scatter_add_(2, index.transpose(1, 2).flatten(2), from_b.transpose(1, 2).flatten(2))
         return to_a, to_b, None, None, None
@@ -152,10 +143,9 @@ def _means_of_logs(
     sums = [x.masked_fill(~few, 0.0) for x in bags]
     a, b = blocks_of(maps.regions), blocks_of(maps.abnormality)
     search = Search(maps.regions.detach(), maps.abnormality.detach())
-    for found, threshold in search.ranks(counts, ~few):
-        cells = found.cells
+    for cells, top in search.ranks(counts, ~few):
         at = cells.scan, cells.region, cells.types
-        weights = _Weights(threshold, counts[at])(found.products)
+        weights = _weights_(search.products(cells), top)
         rows, columns = weights.nonzero(as_tuple=True)
         z = product_logit(cells.of_region(a)[columns], cells.of_types(b)[rows, columns])
         share = weights[rows, columns] / counts[at][rows]
@@ -166,31 +156,39 @@ def _means_of_logs(
     return Bags(*sums)
 
 
-def _add(maps: Tensor, cells: Cells, rows: Tensor, columns: slice, values: Tensor) -> None:
-    """Adds values of some columns of ``cells`` to rows of ``maps`` ``(C, blocks, BLOCK)``."""
-    blocks = slice(columns.start // BLOCK, columns.stop // BLOCK)
-    if cells.blocks is None and len(rows) == len(maps):
-        maps[:, blocks] += blocks_of(values)
-        return
-    for row, part in zip(rows.tolist(), blocks_of(values), strict=True):
+def _row_of(cells: Cells, blocks: Tensor) -> Tensor:
+    """Where a row over the columns of ``cells`` is written: ``blocks`` itself if it has all."""
+    return blocks.view(-1) if cells.blocks is None else blocks.new_empty(len(cells.blocks) * BLOCK)
+
+
+def _add(products: Tensor, weight: Tensor, maps: Tensor, cells: Cells, columns: slice) -> None:
+    """Adds weighted products of some columns of ``cells`` to maps ``(M, blocks, BLOCK)``."""
+    part = slice(columns.start // BLOCK, columns.stop // BLOCK)
+    for row, values, factor in zip(
+        cells.types.tolist(), blocks_of(products), weight.tolist(), strict=True
+    ):
         if cells.blocks is None:
-            maps[row, blocks] += part
+            maps[row, part].add_(values, alpha=factor)
         else:
-            maps[row].index_add_(0, cells.blocks[blocks], part)
+            maps[row].index_add_(0, cells.blocks[part], values, alpha=factor)
 
 
-class _Weights:
-    """Of voxels by their products: 1 above the threshold, the ties' share at it, 0 below."""
+def _keep_(products: Tensor, top: Top) -> Tensor:
+    """Zeroes what is not among the k largest; of ties for the last place the share is kept."""
+    below = torch.nextafter(top.value, top.value.new_tensor(-torch.inf))
+    parts = zip(products, top.value.tolist(), below.tolist(), top.share.tolist(), strict=True)
+    for row, value, limit, share in parts:
+        tied = row == value if share < 1 else None
+        torch.threshold_(row, limit, 0.0)
+        if tied is not None:
+            row.masked_fill_(tied, value * share)
+    return products
 
-    def __init__(self, threshold: Threshold, k: Tensor) -> None:
-        self.share = ((k - threshold.above) / threshold.equal)[:, None]
-        self.value = threshold.value[:, None]
-        self.below = torch.nextafter(self.value, self.value.new_tensor(-torch.inf))
-        self.even = bool((self.share == 1).all())
 
-    def __call__(self, products: Tensor) -> Tensor:
-        """Overwrites ``products`` ``(R, n)``."""
-        if self.even:
-            return products.sub_(self.below).ceil_()
-        sign = products.sub_(self.value).sign_()
-        return sign.copy_(sign.clamp_min(0).add_((1 - sign.abs()) * self.share))
+def _weights_(products: Tensor, top: Top) -> Tensor:
+    """1 for those above the k-th largest, the ties' share at it, 0 below."""
+    value, share = top.value[:, None], top.share[:, None]
+    if bool((share == 1).all()):
+        return products.ge_(value)
+    tied = products == value
+    return torch.where(tied, share, products.gt_(value))
