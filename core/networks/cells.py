@@ -130,19 +130,23 @@ class Search:
             for b, i in where.any(dim=2).nonzero().tolist():
                 types = where[b, i].nonzero()[:, 0]
                 wanted = k[b, i, types].tolist()
-                bound = self._most[0][b, i] * self._most[1][b, types]
-                useful = torch.ones_like(bound[0], dtype=torch.bool)
+                blocks = None
                 first = max(wanted) // 4 + 16  # blocks: a guess that is checked below
                 if first < n_blocks // 2:
+                    bound = self._most[0][b, i] * self._most[1][b, types]
                     best = bound.topk(first, dim=1, sorted=False).indices
-                    useful = torch.zeros_like(useful).index_fill_(0, best.flatten(), True)
+                    useful = torch.zeros_like(bound[0], dtype=torch.bool)
+                    blocks = _indices(useful.index_fill_(0, best.flatten(), True))
                 while True:
-                    cells = Cells(b, i, types, _indices(useful))
+                    cells = Cells(b, i, types, blocks)
                     top = k_largest_of_rows(self.products(cells), wanted, threads)
+                    if blocks is None:
+                        break
                     missing = (bound > top.value[:, None]).any(dim=0) & ~useful
-                    if cells.blocks is None or not bool(missing.any()):
+                    if not bool(missing.any()):
                         break
                     useful |= missing
+                    blocks = _indices(useful)
                 yield cells, top
 
 

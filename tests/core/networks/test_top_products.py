@@ -14,7 +14,7 @@ from crossdl.networks.bags import Bags, VoxelMaps, product_logit
 from crossdl.networks.cells import Search, count_above, ranked_voxels
 from crossdl.networks.products import k_largest, largest_products, logits_at
 from crossdl.networks.sums import noisy_or_bags
-from crossdl.networks.thresholds import k_largest_of_rows
+from crossdl.networks.thresholds import _by_sorting, k_largest_of_rows
 from crossdl.networks.top_means import share_of, top_bags
 
 VOXELS = 70_000  # so many that blocks are sampled and bounded, and thresholds counted
@@ -79,8 +79,8 @@ def test_saturated_products_are_told_apart() -> None:
 
 @pytest.mark.parametrize("k", [1, 2, 300, 5000, 30_000, 69_999, 70_016])
 @pytest.mark.parametrize("kind", ["smooth", "tied", "constant", "sparse"])
-@pytest.mark.parametrize("threads", [0, 2])
-def test_k_largest_of_rows_are_the_sorted_ones(k: int, kind: str, threads: int) -> None:
+@pytest.mark.parametrize("way", ["here", "threads", "sorting"])
+def test_k_largest_of_rows_are_the_sorted_ones(k: int, kind: str, way: str) -> None:
     generator = torch.Generator().manual_seed(k)
     values = torch.rand((3, 70_016), generator=generator) * torch.rand(70_016, generator=generator)
     if kind == "tied":
@@ -90,11 +90,12 @@ def test_k_largest_of_rows_are_the_sorted_ones(k: int, kind: str, threads: int) 
     if kind == "sparse":
         values = values * (torch.rand(values.shape, generator=generator) < 0.02)
     ranks = [k, max(1, k // 2), min(70_016, 2 * k)]
-    if threads:
-        with ThreadPoolExecutor(threads) as pool:
+    if way == "threads":
+        with ThreadPoolExecutor(2) as pool:
             found = k_largest_of_rows(values.clone(), ranks, pool)
     else:
-        found = k_largest_of_rows(values.clone(), ranks)
+        find = _by_sorting if way == "sorting" else k_largest_of_rows
+        found = find(values.clone(), ranks)
     ordered = values.double().sort(dim=1, descending=True).values
     for row, right, number, value, total, share in zip(values, ordered, ranks, *found, strict=True):
         assert float(total) == pytest.approx(float(right[:number].sum()), rel=1e-6)
