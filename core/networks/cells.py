@@ -23,6 +23,7 @@ from crossdl.networks.thresholds import Top, k_largest_of_rows
 CHUNK = 262144
 """Columns taken at a time, so that what is made of them stays in the processor's cache."""
 
+_MORE = 1 + 1e-6  # a bound is above the products also after rounding
 _NOWHERE = -200.0  # logit of the voxels that fill the last block: its probability is 0
 
 
@@ -64,23 +65,26 @@ class Search:
 
     def __init__(self, regions: Tensor, abnormality: Tensor) -> None:
         """Takes logits ``(B, N, V)`` and ``(B, M, V)``."""
-        self.a = blocks_of(regions, _NOWHERE)
-        self.d = blocks_of(abnormality, _NOWHERE).sigmoid()
-        self._rows = self.d.new_empty((2, self.d[0, 0].numel()))
+        self.a, self.b = (blocks_of(x, _NOWHERE) for x in (regions, abnormality))
+        self._rows = self.b.new_empty((2, self.b[0, 0].numel()))
+        self._products = self.b.new_empty(self.b[0].numel())
+
+    @cached_property
+    def _d(self) -> Tensor:
+        return self.b.sigmoid()
 
     @cached_property
     def _most(self) -> tuple[Tensor, Tensor]:
-        """Largest Ŝ and D̂ of every block."""
-        return self.a.amax(dim=3).sigmoid_(), self.d.amax(dim=3)
-
-    @cached_property
-    def _products(self) -> Tensor:
-        return self.d.new_empty(self.d[0].numel())
+        """Bounds of Ŝ ``(B, N, blocks)`` and D̂ ``(B, M, blocks)`` in every block."""
+        return self.a.amax(dim=3).sigmoid_().mul_(_MORE), self.b.amax(dim=3).sigmoid_()
 
     def maps(self, cells: Cells) -> tuple[Tensor, Tensor]:
         """Ŝ_i ``(n,)`` and D̂_j ``(R, n)`` of some cells; valid until the next call."""
         a = cells.of_region(self.a)
-        return torch.sigmoid(a, out=self._rows[0, : len(a)]), cells.of_types(self.d)
+        s = torch.sigmoid(a, out=self._rows[0, : len(a)])
+        if cells.blocks is None:
+            return s, cells.of_types(self._d)
+        return s, cells.of_types(self.b).sigmoid_()
 
     def products(self, cells: Cells) -> Tensor:
         """Of both maps of some cells, ``(R, n)``; valid until the next call."""
@@ -104,12 +108,12 @@ class Search:
     def above(self, threshold: float) -> Tensor:
         """How many products of each cell exceed a threshold in (0, 1), ``(B, N, M)`` int64."""
         batch, n = self.a.shape[:2]
-        types = torch.arange(self.d.shape[1], device=self.d.device)
-        found = torch.zeros((batch, n, len(types)), dtype=torch.int64, device=self.d.device)
+        types = torch.arange(self.b.shape[1], device=self.b.device)
+        found = torch.zeros((batch, n, len(types)), dtype=torch.int64, device=self.b.device)
+        useful = self._most[0] * self._most[1].amax(dim=1, keepdim=True) > threshold
         for b in range(batch):
             for i in range(n):
-                useful = (self._most[0][b, i] * self._most[1][b] > threshold).any(dim=0)
-                for _, products in self.chunks(Cells(b, i, types, _indices(useful))):
+                for _, products in self.chunks(Cells(b, i, types, _indices(useful[b, i]))):
                     found[b, i] += products.gt_(threshold).sum(dim=1).long()  # as numbers: in place
         return found
 
@@ -134,9 +138,9 @@ class Search:
                 first = max(wanted) // 4 + 16  # blocks: a guess that is checked below
                 if first < n_blocks // 2:
                     bound = self._most[0][b, i] * self._most[1][b, types]
-                    best = bound.topk(first, dim=1, sorted=False).indices
-                    useful = torch.zeros_like(bound[0], dtype=torch.bool)
-                    blocks = _indices(useful.index_fill_(0, best.flatten(), True))
+                    least = k_largest_of_rows(bound.clone(), [first] * len(types)).value
+                    useful = (bound >= least[:, None]).any(dim=0)
+                    blocks = _indices(useful)
                 while True:
                     cells = Cells(b, i, types, blocks)
                     top = k_largest_of_rows(self.products(cells), wanted, threads)

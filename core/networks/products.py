@@ -21,8 +21,9 @@ BLOCK = 64
 
 _FAR = 80.0  # logits beyond are equal
 _NOWHERE = -100.0  # logit of the voxels that fill the last block
-_SAMPLE = 500  # blocks of every region and type that are looked into at first, at regular steps
-_BEST = 4  # further ones of every cell: those with the largest bounds
+_SAMPLE = 500  # blocks of every region and type in a sample, at regular steps
+_BEST = 4  # so many more than k of every cell are looked into first: the largest bounds
+_MANY = 16  # if then more than this part of the blocks is left, blocks are sampled
 _CHUNK = 4096  # pairs of blocks multiplied at a time: buffers stay in the cache
 
 
@@ -117,22 +118,28 @@ def _block_odds(a: Tensor, b: Tensor, k: int) -> Tensor:
     x, y = _against_(a.amax(dim=3))[:, :, None], _against_(b.amax(dim=3))[:, None]
     bound = torch.addcmul(y, x, y + 1)
     known = torch.full_like(bound, torch.inf)
-    enough: float | Tensor = torch.inf
+    useful = torch.ones_like(bound, dtype=torch.bool)
     if n_blocks > 2 * _SAMPLE:
-        step = n_blocks // _SAMPLE
-        y = _against_(b[:, :, ::step].clone())
-        for i in range(a.shape[1]):
-            x = _against_(a[:, i, None, ::step].clone())
-            known[:, i, :, ::step] = torch.addcmul(y, x, y + 1).amin(dim=3)
         best = bound.topk(k + _BEST, dim=3, largest=False, sorted=False).indices
-        useful = torch.zeros_like(bound, dtype=torch.bool).scatter_(3, best, True)
-        useful[..., ::step] = False
-        _look_into(a, b, useful, known)
-        others = known.gather(3, best).masked_fill_(best % step == 0, torch.inf)
-        seen = torch.cat([known[..., ::step], others], dim=3)
-        enough = seen.topk(k, dim=3, largest=False, sorted=False).values.amax(dim=3, keepdim=True)
-    _look_into(a, b, (bound < enough) & known.isinf(), known)
+        _look_into(a, b, torch.zeros_like(useful).scatter_(3, best, True), known)
+        seen = known.gather(3, best)
+        useful = _useful(bound, known, seen, k)
+        if int(useful.sum()) > useful.numel() // _MANY:  # noise: what is everywhere is sampled
+            step = n_blocks // _SAMPLE
+            y = _against_(b[:, :, ::step].clone())
+            for i in range(a.shape[1]):
+                x = _against_(a[:, i, None, ::step].clone())
+                known[:, i, :, ::step] = torch.addcmul(y, x, y + 1).amin(dim=3)
+            seen.masked_fill_(best % step == 0, torch.inf)
+            useful = _useful(bound, known, torch.cat([known[..., ::step], seen], dim=3), k)
+    _look_into(a, b, useful, known)
     return known
+
+
+def _useful(bound: Tensor, known: Tensor, seen: Tensor, k: int) -> Tensor:
+    """Blocks not yet looked into that may be better than the k-th best of those that were."""
+    enough = seen.topk(k, dim=3, largest=False, sorted=False).values.amax(dim=3, keepdim=True)
+    return (bound < enough).logical_and_(known.isinf())
 
 
 def _look_into(a: Tensor, b: Tensor, where: Tensor, odds: Tensor) -> None:

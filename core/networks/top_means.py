@@ -126,7 +126,9 @@ class _TopLogits(torch.autograd.Function):
             to_a[scan, region].zero_()
         to_a, to_b = to_a.flatten(2)[..., :voxels], to_b.flatten(2)[..., :voxels]
         if ctx.parts:
-            to_b.mul_((-b).sigmoid_())
+            spare = a.new_empty(voxels)
+            for row, logits in zip(to_b.flatten(0, 1), b.flatten(0, 1), strict=True):
+                row.mul_(torch.neg(logits, out=spare).sigmoid_())
         to_a.scatter_add_(2, index.flatten(2), from_a.flatten(2))
         to_b.scatter_add_(2, index.transpose(1, 2).flatten(2), from_b.transpose(1, 2).flatten(2))
         return to_a, to_b, None, None, None
