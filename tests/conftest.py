@@ -10,12 +10,16 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # Two pytest processes and their children share few cores; tiny problems need one thread each.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+settings.register_profile("crossdl", deadline=None)  # how long an example takes says little here
+settings.load_profile("crossdl")
 
 LONG = (
     "test_pipeline.py",

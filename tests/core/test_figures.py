@@ -76,7 +76,7 @@ def test_canonical_undoes_any_storage_order(order: tuple[int, ...]) -> None:
 
 
 @given(st.tuples(*[st.floats(-25, 25)] * 3), st.permutations(range(3)))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_oblique_scans_turn_to_the_nearest_axes(
     degrees: tuple[float, float, float], order: list[int]
 ) -> None:
@@ -175,7 +175,7 @@ def test_arrays_on_different_grids_are_refused() -> None:
 @given(
     st.integers(1, 40), st.integers(1, 12), st.integers(0, 2**31), st.sampled_from([0.0, 0.3, 1.1])
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_chosen_slices_are_distinct_sorted_and_hold_the_highest_peak(
     depth: int, count: int, seed: int, threshold: float
 ) -> None:

@@ -74,7 +74,7 @@ def test_no_region_lies_in_air_or_outside() -> None:
     assert not maps_of_patient(prediction, air, ANATOMY)[0].any()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6))
 def test_labels_are_the_largest_pieces(seed: int) -> None:
     maps = np.random.default_rng(seed).random((3, 4, 5, 6), dtype=np.float32)

@@ -97,7 +97,7 @@ def lesion(volume: Volume) -> Volume:
     return with_values(volume, array)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     order=st.permutations(range(3)),
     signs=st.tuples(*[st.sampled_from([-1.0, 1.0])] * 3),

@@ -86,7 +86,7 @@ def test_axes_run_left_posterior_superior() -> None:
         np.testing.assert_allclose(found.affine, grid.affine, atol=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     angles=st.tuples(*[st.floats(-30, 30)] * 3),
     spacing=st.tuples(st.floats(1.5, 2.5), st.floats(1.5, 2.5), st.floats(3, 6)),

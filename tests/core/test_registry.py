@@ -341,7 +341,7 @@ COMPLETE = {
 }
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(raw=st.dictionaries(st.sampled_from(WORDS), trees, max_size=6), changes=trees)
 @example(raw={"compositions": {"a": {"extends": "a"}}}, changes={})
 @example(raw={"studies": {"a": {"base": "base", "axis": "analyzer", "values": [{}]}}}, changes={})
@@ -364,14 +364,14 @@ def test_no_table_raises_anything_but_our_errors(
         assert str(error).strip()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(base=trees, change=trees)
 def test_merging_is_idempotent(base: Any, change: Any) -> None:
     once = merge({"x": base}, {"x": change})
     assert repr(merge(once, {"x": change})) == repr(once)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(text=st.text(max_size=200), path=st.lists(st.sampled_from(WORDS) | st.integers(0, 3)))
 def test_lines_are_found_in_any_text(text: str, path: list[Any]) -> None:
     line = TomlLines(text).find(path)

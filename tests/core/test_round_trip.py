@@ -26,7 +26,7 @@ def centre_of(weight: np.ndarray, grid) -> np.ndarray:
     return grid.index_to_world(index)
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(
     angles=st.tuples(st.floats(-15, 15), st.floats(-15, 15), st.floats(-25, 25)),
     tilt=st.floats(-22, 22),

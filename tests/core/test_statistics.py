@@ -28,7 +28,7 @@ def labelled_scores(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(labelled_scores())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_auroc_equals_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:
     truth, score = case
     if truth.all() or not truth.any():
@@ -38,7 +38,7 @@ def test_auroc_equals_scikit_learn(case: tuple[np.ndarray, np.ndarray]) -> None:
 
 
 @given(labelled_scores())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_auroc_of_reversed_labels_is_the_complement(case: tuple[np.ndarray, np.ndarray]) -> None:
     truth, score = case
     area = auroc(truth, score)

@@ -77,7 +77,7 @@ def test_long_reasons(reason):
     assert (shown[:1].upper() + shown[1:]).removesuffix(",") in words.replace("•", "")
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     st.lists(
         st.tuples(

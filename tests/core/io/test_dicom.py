@@ -86,7 +86,7 @@ def test_even_series_equals_simpleitk(tmp_path, write_series, dicom_writer, down
         )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     tilt=st.floats(-25, 25),
     gaps=st.lists(st.sampled_from([1.1, 4.0, 4.8, 7.0]), min_size=3, max_size=8),

@@ -32,7 +32,7 @@ def grid_of(shape=(5, 6, 7), mirrored=False, angles=(10.0, -20.0, 35.0)) -> Grid
     return Grid(shape, affine)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     mirrored=st.booleans(),
     angles=st.tuples(*[st.floats(-80, 80)] * 3),

@@ -16,7 +16,7 @@ from crossdl.types import Grid
 TISSUE = -200.0
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     angles=st.tuples(*[st.floats(-180, 180)] * 3),
     spacing=st.tuples(*[st.floats(0.3, 8.0)] * 3),

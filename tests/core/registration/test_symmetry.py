@@ -64,7 +64,7 @@ def off(found: Symmetry, matrix: Float64Array) -> tuple[float, float]:
     )
 
 
-@settings(deadline=None, max_examples=6, derandomize=True)
+@settings(max_examples=6, derandomize=True)
 @given(
     angles=st.tuples(ANGLES, ANGLES, ANGLES),
     place=st.tuples(PLACES, PLACES, PLACES),
@@ -79,7 +79,7 @@ def test_a_known_turn_is_found(
     assert mm < 1.5
 
 
-@settings(deadline=None, max_examples=4, derandomize=True)
+@settings(max_examples=4, derandomize=True)
 @given(angles=st.tuples(ANGLES, ANGLES, ANGLES), place=st.tuples(PLACES, PLACES, PLACES))
 def test_the_mirror_image_of_a_scan_has_the_mirrored_pose(
     angles: tuple[float, float, float], place: tuple[float, float, float]

@@ -43,9 +43,7 @@ def labelled(draw: st.DrawFn) -> LabelledTexts:
     )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=labelled(), ending=st.sampled_from([".csv", ".jsonl"]))
 def test_reading_gives_back_what_was_written(
     data: LabelledTexts, ending: str, tmp_path: Path

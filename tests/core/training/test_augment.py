@@ -82,7 +82,7 @@ def test_mirroring_swaps_names_where_it_moves_voxels() -> None:
     assert torch.equal(flipped, image.flip(-1))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     names=st.sets(st.sampled_from(sorted(STRENGTHS))),
     key=st.tuples(st.integers(0, 2**40), st.integers(0, 60), st.integers(0, 40_000)),

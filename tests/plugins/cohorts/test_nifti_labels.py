@@ -75,7 +75,7 @@ def test_wide_form(read):
     assert records["b"].truth is None
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.booleans(), min_size=SHAPE[0] * SHAPE[1], max_size=SHAPE[0] * SHAPE[1]))
 def test_both_forms_say_the_same(read, values):
     matrix = np.array(values).reshape(SHAPE) & POSSIBLE

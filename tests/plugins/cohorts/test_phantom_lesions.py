@@ -152,7 +152,7 @@ def test_regions_move_with_the_tissue(painter: Painter) -> None:
     assert same[exact & model.inside].mean() > 0.97
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**31))
 def test_cells_and_findings_cover_each_other(painter: Painter, seed: int) -> None:
     plan = draw_plan(painter.lesion_data, 1.0, np.random.default_rng(seed))

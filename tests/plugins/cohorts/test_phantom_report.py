@@ -60,14 +60,14 @@ def merged(written: Report) -> FloatArray:
     return merge(labels, ANATOMY).values
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(seeds, languages)
 def test_sentences_are_those_that_a_discretizer_sees(seed: int, language: str) -> None:
     written = sample(language, seed, ROUGH)
     assert split_findings(written.findings, ANATOMY) == [s.text for s in written.sentences]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(seeds, languages)
 def test_without_flaws_the_sentences_say_exactly_the_truth(seed: int, language: str) -> None:
     story, truth = random_story(np.random.default_rng(seed), ANATOMY)
@@ -76,7 +76,7 @@ def test_without_flaws_the_sentences_say_exactly_the_truth(seed: int, language: 
     assert np.array_equal(merged(written), truth)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seeds, languages)
 def test_the_mirrored_story_gives_the_mirrored_report(seed: int, language: str) -> None:
     story, truth = random_story(np.random.default_rng(seed), ANATOMY)
@@ -91,7 +91,7 @@ def test_the_mirrored_story_gives_the_mirrored_report(seed: int, language: str) 
         assert np.array_equal(a.types, b.types)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(seeds, languages)
 def test_regions_and_types_come_together(seed: int, language: str) -> None:
     for sentence in sample(language, seed, ROUGH).sentences:

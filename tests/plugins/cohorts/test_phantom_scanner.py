@@ -117,7 +117,7 @@ def test_the_same_seed_gives_the_same_scan(dish: FloatArray, grid: Grid) -> None
     assert np.array_equal(first, second)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(3.0, 14.0), st.floats(3.0, 9.0))
 def test_vault_goes_from_bone_through_fat_to_air(skull: float, scalp: float) -> None:
     outer = np.arange(0.0, 40.0, 0.25, dtype=np.float32)

@@ -59,13 +59,13 @@ def test_simulated_sentences(language: str) -> None:
     check(list(many(language)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 2**32), st.sampled_from(LANGUAGES))
 def test_any_simulated_report(seed: int, language: str) -> None:
     check(generated(language, seed))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 999), min_size=2, max_size=30), st.sampled_from(LANGUAGES))
 def test_sentences_run_together(chosen: list[int], language: str) -> None:
     """Also where a clause is too long to be read at once."""
