@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from crossdl.errors import ConfigError
+
 
 def check_shape(shape: tuple[int, ...], levels: int) -> None:
     """Checks that a volume can be halved as often as a network with ``levels`` resolutions does.
@@ -17,3 +19,15 @@ def check_shape(shape: tuple[int, ...], levels: int) -> None:
             f"volume shape {tuple(shape)} does not fit {levels} levels: every side must be a "
             f"multiple of {divisor}, and one of them a larger one; change volume_shape or levels"
         )
+
+
+def require_shape(shape: tuple[int, ...], levels: int) -> None:
+    """:func:`check_shape` for the input of an analyzer.
+
+    Raises:
+        ConfigError: The shape does not fit.
+    """
+    try:
+        check_shape(shape, levels)
+    except ValueError as error:
+        raise ConfigError(f"analyzer: {error}") from error

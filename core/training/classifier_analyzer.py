@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 from pydantic import Field, model_validator
 
 from crossdl.anatomy import Anatomy
-from crossdl.errors import ConfigError
-from crossdl.networks.shapes import check_shape
+from crossdl.networks.shapes import check_shape, require_shape
 from crossdl.training.analyzer import NetworkAnalyzer
 from crossdl.training.config import NetworkConfig
 
@@ -63,10 +62,7 @@ class ClassifierAnalyzer(NetworkAnalyzer[ClassifierConfigT]):
             ConfigError: It does not.
         """
         super().__init__(config, anatomy)
-        try:
-            check_shape(self.input_shape, config.levels)
-        except ValueError as error:
-            raise ConfigError(f"analyzer: {error}") from error
+        require_shape(self.input_shape, config.levels)
 
     @abstractmethod
     def network(self) -> EncoderClassifier:

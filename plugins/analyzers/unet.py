@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from crossdl.anatomy import Anatomy
-from crossdl.errors import ConfigError
-from crossdl.networks.shapes import check_shape
+from crossdl.networks.shapes import check_shape, require_shape
 from crossdl.training.map_analyzer import MapAnalyzer, MapConfig
 
 if TYPE_CHECKING:
@@ -41,10 +40,7 @@ class UNet(MapAnalyzer[UNetConfig]):
             ConfigError: It does not.
         """
         super().__init__(config, anatomy)
-        try:
-            check_shape(self.input_shape, config.levels)
-        except ValueError as error:
-            raise ConfigError(f"analyzer: {error}") from error
+        require_shape(self.input_shape, config.levels)
 
     def network(self, n_regions: int) -> MapNetwork:
         """The network with random weights."""
