@@ -117,7 +117,7 @@ class Search:
                     found[b, i] += products.gt_(threshold).sum(dim=1).long()  # as numbers: in place
         return found
 
-    def ranks(self, k: Tensor, where: Tensor) -> Iterator[tuple[Cells, Top]]:
+    def ranks(self, k: Tensor, where: Tensor) -> Iterator[tuple[Cells, list[Top]]]:
         """The k largest products of every cell ``where`` they are wanted.
 
         Args:
@@ -125,33 +125,31 @@ class Search:
             where: ``(B, N, M)`` bool.
 
         Yields:
-            One region's cells with their results; the blocks hold the k largest.
+            One region's cells with the result of each; the blocks hold the k largest.
         """
-        n_blocks = self.a.shape[2]
         several = torch.get_num_threads()
         pool = ThreadPoolExecutor(several) if several > 1 else nullcontext()
+        rows, wanted, ranks = where.any(dim=2).nonzero().tolist(), where.tolist(), k.tolist()
         with pool as threads:
-            for b, i in where.any(dim=2).nonzero().tolist():
-                types = where[b, i].nonzero()[:, 0]
-                wanted = k[b, i, types].tolist()
-                blocks = None
-                first = max(wanted) // 4 + 16  # blocks: a guess that is checked below
-                if first < n_blocks // 2:
-                    bound = self._most[0][b, i] * self._most[1][b, types]
-                    least = k_largest_of_rows(bound.clone(), [first] * len(types)).value
-                    useful = (bound >= least[:, None]).any(dim=0)
-                    blocks = _indices(useful)
-                while True:
-                    cells = Cells(b, i, types, blocks)
-                    top = k_largest_of_rows(self.products(cells), wanted, threads)
-                    if blocks is None:
+            for b, i in rows:
+                types = [j for j, yes in enumerate(wanted[b][i]) if yes]
+                goals = [ranks[b][i][j] for j in types]
+                first = max(goals) // 4 + 16  # blocks: a guess that is checked below
+                cells = Cells(b, i, torch.tensor(types, device=k.device), None)
+                if first < self.a.shape[2] // 2:
+                    bound = self._most[0][b, i] * self._most[1][b, cells.types]
+                    tops = k_largest_of_rows(bound.clone(), [first] * len(types))
+                    useful = (bound >= values_of(tops, bound)).any(dim=0)
+                    cells = cells._replace(blocks=_indices(useful))
+                tops = k_largest_of_rows(self.products(cells), goals, threads)
+                while cells.blocks is not None:
+                    needed = (bound > values_of(tops, bound)).any(dim=0) & ~useful
+                    if not bool(needed.any()):
                         break
-                    missing = (bound > top.value[:, None]).any(dim=0) & ~useful
-                    if not bool(missing.any()):
-                        break
-                    useful |= missing
-                    blocks = _indices(useful)
-                yield cells, top
+                    useful |= needed
+                    cells = cells._replace(blocks=_indices(useful))
+                    tops = k_largest_of_rows(self.products(cells), goals, threads)
+                yield cells, tops
 
 
 @torch.no_grad()
@@ -181,12 +179,17 @@ def ranked_voxels(maps: VoxelMaps, ranks: Tensor) -> Tensor:
     ranks = ranks.clamp(1, voxels)
     voxel = torch.zeros_like(ranks)
     search = Search(maps.regions, maps.abnormality)
-    for cells, top in search.ranks(ranks, torch.ones_like(ranks, dtype=torch.bool)):
-        column = search.products(cells).sub_(top.value[:, None]).abs_().argmin(dim=1)
+    for cells, tops in search.ranks(ranks, torch.ones_like(ranks, dtype=torch.bool)):
+        column = search.products(cells).sub_(values_of(tops, maps.regions)).abs_().argmin(dim=1)
         if cells.blocks is not None:
             column = cells.blocks[column // BLOCK] * BLOCK + column % BLOCK
         voxel[cells.scan, cells.region, cells.types] = column
     return voxel.clamp_max(voxels - 1)  # where even the k-th product is 0, any voxel will do
+
+
+def values_of(tops: list[Top], like: Tensor) -> Tensor:
+    """The k-th largest values as a column ``(R, 1)``."""
+    return like.new_tensor([[top.value] for top in tops])
 
 
 def _indices(useful: Tensor) -> Tensor | None:

@@ -10,7 +10,6 @@ many threads as torch may use. On other devices the rows are sorted, which is fa
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from itertools import starmap
 from typing import NamedTuple
 
 import numpy as np
@@ -22,21 +21,21 @@ _ALONE = 32768  # shorter rows are not worth a thread
 
 
 class Top(NamedTuple):
-    """The k largest values of each of R rows.
+    """The k largest values of a row.
 
     Attributes:
-        value: The k-th largest, ``(R,)``.
-        total: Sum of the k largest, ``(R,)``.
-        share: How much of each value equal to the k-th belongs to the k largest, in (0, 1],
-            ``(R,)``: 1 unless there are more of them than places.
+        value: The k-th largest.
+        total: Sum of the k largest.
+        share: How much of each value equal to the k-th belongs to the k largest, in (0, 1]: 1
+            unless there are more of them than places.
     """
 
-    value: Tensor
-    total: Tensor
-    share: Tensor
+    value: float
+    total: float
+    share: float
 
 
-def k_largest_of_rows(values: Tensor, k: list[int], threads: Executor | None = None) -> Top:
+def k_largest_of_rows(values: Tensor, k: list[int], threads: Executor | None = None) -> list[Top]:
     """Finds the k-th largest value of every row, exactly, and sums what is not below it.
 
     Args:
@@ -46,20 +45,17 @@ def k_largest_of_rows(values: Tensor, k: list[int], threads: Executor | None = N
         threads: Where rows are taken at the same time; None: here, one after the other.
 
     Returns:
-        Of every row.
+        One of each row.
     """
     if values.device.type != "cpu":
         return _by_sorting(values, k)
-    rows = list(zip(values.numpy(), k, strict=True))
+    rows = values.numpy()
     if threads is None or values.shape[1] < _ALONE:
-        found = list(starmap(_select, rows))
-    else:
-        found = list(threads.map(_select, *zip(*rows, strict=True)))
-    return Top(*torch.tensor(found, dtype=torch.float32).unbind(1))
+        return list(map(_select, rows, k))
+    return list(threads.map(_select, rows, k))
 
 
-def _select(row: npt.NDArray[np.float32], k: int) -> tuple[float, float, float]:
-    """Value, total and share of one row."""
+def _select(row: npt.NDArray[np.float32], k: int) -> Top:
     bits, place = row.view(np.int32), len(row) - k
     bits.partition(place)
     value, top = row[place], row[place:]
@@ -67,14 +63,14 @@ def _select(row: npt.NDArray[np.float32], k: int) -> tuple[float, float, float]:
     if place and bits[:place].max() == bits[place]:
         inside = np.count_nonzero(top == value)
         share = float(inside / (inside + np.count_nonzero(row[:place] == value)))
-    return float(value), float(top.sum()), share
+    return Top(float(value), float(top.sum()), share)
 
 
-def _by_sorting(values: Tensor, k: list[int]) -> Top:
+def _by_sorting(values: Tensor, k: list[int]) -> list[Top]:
     rank = torch.tensor(k, device=values.device)[:, None]
     value = values.sort(dim=1, descending=True).values.gather(1, rank - 1)
     larger = values > value
     left = rank - larger.sum(dim=1, keepdim=True)
     total = (values * larger).sum(dim=1, keepdim=True) + left * value
     share = left / (values == value).sum(dim=1, keepdim=True)
-    return Top(value[:, 0], total[:, 0], share[:, 0])
+    return [Top(*row) for row in torch.cat([value, total, share], dim=1).tolist()]

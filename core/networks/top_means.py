@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from crossdl.networks.bags import Bags, VoxelMaps, product_logit
-from crossdl.networks.cells import Cells, Search
+from crossdl.networks.cells import Cells, Search, values_of
 from crossdl.networks.products import BLOCK, blocks_of, k_largest, logits_at
 from crossdl.networks.thresholds import Top
 
@@ -81,16 +82,17 @@ class _TopLogits(torch.autograd.Function):
         ctx.parts = []
         if bool(many.any()):
             search = Search(a, b)
-            for cells, top in search.ranks(counts, many):
+            for cells, tops in search.ranks(counts, many):
                 at = cells.scan, cells.region, cells.types
-                rest = counts[at] - top.total
+                positive[at] = a.new_tensor([top.total for top in tops])
+                rest = counts[at] - positive[at]
                 if bool((rest < 0.1 * counts[at]).any()):  # it has lost its digits
-                    weights = _weights_(search.products(cells), top)
-                    not_d = (-cells.of_types(blocks_of(b))).sigmoid_()
+                    weights = _weights_(search.products(cells), tops)
+                    not_d = (-cells.of_types(search.b)).sigmoid_()
                     not_p = not_d.mul_(search.maps(cells)[0]).add_(search.not_s(cells))
                     rest = not_p.mul_(weights).sum(dim=1)
-                positive[at], negative[at] = top.total, rest
-                ctx.parts.append((cells, top))
+                negative[at] = rest
+                ctx.parts.append((cells, tops))
         positive.clamp_min_(_TINY)
         negative.clamp_min_(_TINY)
         ctx.save_for_backward(a, b, index, 1 / positive + 1 / negative)
@@ -111,13 +113,13 @@ class _TopLogits(torch.autograd.Function):
         if ctx.parts:
             search = Search(a, b)
             gradient = many * scale
-            for cells, top in ctx.parts:
+            for cells, tops in ctx.parts:
                 at = cells.scan, cells.region
                 untouched[at] = False
                 weight, not_s = gradient[at][cells.types], search.not_s(cells)
                 row = _row_of(cells, to_a[at])
                 for columns, products in search.chunks(cells):
-                    _keep_(products, top)
+                    _keep_(products, tops)
                     torch.mv(products.mT, weight, out=row[columns]).mul_(not_s[columns])
                     _add(products, weight, to_b[cells.scan], cells, columns)
                 if cells.blocks is not None:
@@ -145,9 +147,9 @@ def _means_of_logs(
     sums = [x.masked_fill(~few, 0.0) for x in bags]
     a, b = blocks_of(maps.regions), blocks_of(maps.abnormality)
     search = Search(maps.regions.detach(), maps.abnormality.detach())
-    for cells, top in search.ranks(counts, ~few):
+    for cells, tops in search.ranks(counts, ~few):
         at = cells.scan, cells.region, cells.types
-        weights = _weights_(search.products(cells), top)
+        weights = _weights_(search.products(cells), tops)
         rows, columns = weights.nonzero(as_tuple=True)
         z = product_logit(cells.of_region(a)[columns], cells.of_types(b)[rows, columns])
         share = weights[rows, columns] / counts[at][rows]
@@ -175,22 +177,19 @@ def _add(products: Tensor, weight: Tensor, maps: Tensor, cells: Cells, columns: 
             maps[row].index_add_(0, cells.blocks[part], values, alpha=factor)
 
 
-def _keep_(products: Tensor, top: Top) -> Tensor:
+def _keep_(products: Tensor, tops: list[Top]) -> None:
     """Zeroes what is not among the k largest; of ties for the last place the share is kept."""
-    below = torch.nextafter(top.value, top.value.new_tensor(-torch.inf))
-    parts = zip(products, top.value.tolist(), below.tolist(), top.share.tolist(), strict=True)
-    for row, value, limit, share in parts:
+    for row, (value, _, share) in zip(products, tops, strict=True):
         tied = row == value if share < 1 else None
-        torch.threshold_(row, limit, 0.0)
+        torch.threshold_(row, float(np.nextafter(np.float32(value), np.float32(-1))), 0.0)
         if tied is not None:
             row.masked_fill_(tied, value * share)
-    return products
 
 
-def _weights_(products: Tensor, top: Top) -> Tensor:
+def _weights_(products: Tensor, tops: list[Top]) -> Tensor:
     """1 for those above the k-th largest, the ties' share at it, 0 below."""
-    value, share = top.value[:, None], top.share[:, None]
-    if bool((share == 1).all()):
+    value = values_of(tops, products)
+    if all(top.share == 1 for top in tops):
         return products.ge_(value)
-    tied = products == value
-    return torch.where(tied, share, products.gt_(value))
+    share = products.new_tensor([[top.share] for top in tops])
+    return torch.where(products == value, share, products.gt_(value))
