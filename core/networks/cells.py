@@ -8,7 +8,7 @@ Products are compared in float32: those that round to the same number are equal.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import cached_property
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from crossdl.networks.bags import VoxelMaps
 from crossdl.networks.products import BLOCK, blocks_of
 from crossdl.networks.thresholds import Top, k_largest_of_rows
 
-CHUNK = 262144
+CHUNK = 131072
 """Columns taken at a time, so that what is made of them stays in the processor's cache."""
 
 _MORE = 1 + 1e-6  # a bound is above the products also after rounding
@@ -88,34 +88,54 @@ class Search:
 
     def products(self, cells: Cells) -> Tensor:
         """Of both maps of some cells, ``(R, n)``; valid until the next call."""
-        s, d = self.maps(cells)
+        return self._product(*self.maps(cells))
+
+    def _product(self, s: Tensor, d: Tensor) -> Tensor:
         return torch.mul(s, d, out=self._products[: d.numel()].view_as(d))
 
-    def chunks(self, cells: Cells) -> Iterator[tuple[slice, Tensor]]:
-        """The same, some columns after the others: which ones, their products."""
-        s, d = self.maps(cells)
-        for start in range(0, len(s), CHUNK):
-            part = d[:, start : start + CHUNK]
-            columns = slice(start, start + part.shape[1])
-            products = self._products[: part.numel()].view_as(part)
-            yield columns, torch.mul(s[columns], part, out=products)
+    def chunks(self, several: list[Cells]) -> Iterator[tuple[int, slice, Tensor]]:
+        """Products of many cells, those with all blocks a chunk of columns at a time.
 
-    def not_s(self, cells: Cells) -> Tensor:
-        """1 - Ŝ_i ``(n,)``, exact also where Ŝ rounds to 1."""
-        a = cells.of_region(self.a)
+        Yields:
+            Number in the list, columns, products ``(R, columns)`` until the next are asked for.
+        """
+        dense: dict[int, list[int]] = {}
+        for number, cells in enumerate(several):
+            if cells.blocks is None:
+                dense.setdefault(cells.scan, []).append(number)
+            else:
+                yield number, slice(0, len(cells.blocks) * BLOCK), self.products(cells)
+        for scan, numbers in dense.items():
+            a, b = self.a[scan].flatten(1), self.b[scan].flatten(1)
+            spare = b.new_empty((len(b), min(CHUNK, b.shape[1])))
+            for start in range(0, b.shape[1], CHUNK):
+                columns = slice(start, min(start + CHUNK, b.shape[1]))
+                size = columns.stop - start
+                d = torch.sigmoid(b[:, columns], out=spare[:, :size])
+                for number in numbers:
+                    cells = several[number]
+                    s = torch.sigmoid(a[cells.region, columns], out=self._rows[0, :size])
+                    rows = d if len(cells.types) == len(d) else d[cells.types]
+                    yield number, columns, self._product(s, rows)
+
+    def not_s(self, cells: Cells, columns: slice) -> Tensor:
+        """1 - Ŝ_i of some columns, exact also where Ŝ rounds to 1."""
+        a = cells.of_region(self.a)[columns]
         return torch.neg(a, out=self._rows[1, : len(a)]).sigmoid_()
 
     def above(self, threshold: float) -> Tensor:
         """How many products of each cell exceed a threshold in (0, 1), ``(B, N, M)`` int64."""
-        batch, n = self.a.shape[:2]
-        types = torch.arange(self.b.shape[1], device=self.b.device)
-        found = torch.zeros((batch, n, len(types)), dtype=torch.int64, device=self.b.device)
         useful = self._most[0] * self._most[1].amax(dim=1, keepdim=True) > threshold
-        for b in range(batch):
-            for i in range(n):
-                for _, products in self.chunks(Cells(b, i, types, _indices(useful[b, i]))):
-                    found[b, i] += products.gt_(threshold).sum(dim=1).long()  # as numbers: in place
-        return found
+        types = torch.arange(self.b.shape[1], device=self.b.device)
+        cells = [
+            Cells(b, i, types, _indices(region))
+            for b, scan in enumerate(useful)
+            for i, region in enumerate(scan)
+        ]
+        found = torch.zeros((len(cells), len(types)), dtype=torch.int64, device=types.device)
+        for number, _, products in self.chunks(cells):
+            found[number] += products.gt_(threshold).sum(dim=1).long()  # as numbers: in place
+        return found.view(*self.a.shape[:2], -1)
 
     def ranks(self, k: Tensor, where: Tensor) -> Iterator[tuple[Cells, list[Top]]]:
         """The k largest products of every cell ``where`` they are wanted.
@@ -141,15 +161,25 @@ class Search:
                     tops = k_largest_of_rows(bound.clone(), [first] * len(types))
                     useful = (bound >= values_of(tops, bound)).any(dim=0)
                     cells = cells._replace(blocks=_indices(useful))
-                tops = k_largest_of_rows(self.products(cells), goals, threads)
+                tops = self._tops(cells, goals, threads)
                 while cells.blocks is not None:
                     needed = (bound > values_of(tops, bound)).any(dim=0) & ~useful
                     if not bool(needed.any()):
                         break
                     useful |= needed
                     cells = cells._replace(blocks=_indices(useful))
-                    tops = k_largest_of_rows(self.products(cells), goals, threads)
+                    tops = self._tops(cells, goals, threads)
                 yield cells, tops
+
+    def _tops(self, cells: Cells, k: list[int], threads: Executor | None) -> list[Top]:
+        """As many long rows at a time as there are threads: the others would leave the cache."""
+        s, d = self.maps(cells)
+        step = len(d) if cells.blocks is not None else torch.get_num_threads()
+        found = []
+        for at in range(0, len(d), step):
+            products = self._product(s, d[at : at + step])
+            found += k_largest_of_rows(products, k[at : at + step], threads)
+        return found
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from crossdl.networks.bags import Bags, VoxelMaps, product_logit
 from crossdl.networks.cells import Cells, Search, values_of
-from crossdl.networks.products import BLOCK, blocks_of, k_largest, logits_at
+from crossdl.networks.products import blocks_of, k_largest, logits_at
 from crossdl.networks.thresholds import Top
 
 Reduce = Literal["mean", "loss"]
@@ -89,7 +89,7 @@ class _TopLogits(torch.autograd.Function):
                 if bool((rest < 0.1 * counts[at]).any()):  # it has lost its digits
                     weights = _weights_(search.products(cells), tops)
                     not_d = (-cells.of_types(search.b)).sigmoid_()
-                    not_p = not_d.mul_(search.maps(cells)[0]).add_(search.not_s(cells))
+                    not_p = not_d.mul_(search.maps(cells)[0]).add_(search.not_s(cells, slice(None)))
                     rest = not_p.mul_(weights).sum(dim=1)
                 negative[at] = rest
                 ctx.parts.append((cells, tops))
@@ -113,17 +113,19 @@ class _TopLogits(torch.autograd.Function):
         if ctx.parts:
             search = Search(a, b)
             gradient = many * scale
-            for cells, tops in ctx.parts:
+            parts = [c for c, _ in ctx.parts]
+            weights = [gradient[c.scan, c.region, c.types] for c in parts]
+            for number, columns, products in search.chunks(parts):
+                cells, tops = ctx.parts[number]
                 at = cells.scan, cells.region
                 untouched[at] = False
-                weight, not_s = gradient[at][cells.types], search.not_s(cells)
-                row = _row_of(cells, to_a[at])
-                for columns, products in search.chunks(cells):
-                    _keep_(products, tops)
-                    torch.mv(products.mT, weight, out=row[columns]).mul_(not_s[columns])
-                    _add(products, weight, to_b[cells.scan], cells, columns)
+                _keep_(products, tops)
+                row = _row_of(cells, to_a[at], columns)
+                torch.mv(products.mT, weights[number], out=row)
+                row.mul_(search.not_s(cells, columns))
                 if cells.blocks is not None:
                     to_a[at].zero_().index_copy_(0, cells.blocks, blocks_of(row))
+                _add(products, weights[number].tolist(), to_b[cells.scan], cells, columns)
         for scan, region in untouched.nonzero().tolist():
             to_a[scan, region].zero_()
         to_a, to_b = to_a.flatten(2)[..., :voxels], to_b.flatten(2)[..., :voxels]
@@ -160,21 +162,22 @@ def _means_of_logs(
     return Bags(*sums)
 
 
-def _row_of(cells: Cells, blocks: Tensor) -> Tensor:
-    """Where a row over the columns of ``cells`` is written: ``blocks`` itself if it has all."""
-    return blocks.view(-1) if cells.blocks is None else blocks.new_empty(len(cells.blocks) * BLOCK)
+def _row_of(cells: Cells, blocks: Tensor, columns: slice) -> Tensor:
+    """Where a row of some columns is written: in ``blocks`` itself if the cells have them all."""
+    if cells.blocks is None:
+        return blocks.view(-1)[columns]
+    return blocks.new_empty(columns.stop - columns.start)
 
 
-def _add(products: Tensor, weight: Tensor, maps: Tensor, cells: Cells, columns: slice) -> None:
+def _add(
+    products: Tensor, weights: list[float], maps: Tensor, cells: Cells, columns: slice
+) -> None:
     """Adds weighted products of some columns of ``cells`` to maps ``(M, blocks, BLOCK)``."""
-    part = slice(columns.start // BLOCK, columns.stop // BLOCK)
-    for row, values, factor in zip(
-        cells.types.tolist(), blocks_of(products), weight.tolist(), strict=True
-    ):
+    for j, values, weight in zip(cells.types.tolist(), products, weights, strict=True):
         if cells.blocks is None:
-            maps[row, part].add_(values, alpha=factor)
+            maps[j].view(-1)[columns].add_(values, alpha=weight)
         else:
-            maps[row].index_add_(0, cells.blocks[part], values, alpha=factor)
+            maps[j].index_add_(0, cells.blocks, blocks_of(values), alpha=weight)
 
 
 def _keep_(products: Tensor, tops: list[Top]) -> None:
