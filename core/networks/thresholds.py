@@ -2,9 +2,9 @@
 
 On the CPU the selection is numpy's ``partition`` (a vectorised quickselect: AVX2, AVX-512, NEON) of
 the values' bits: floats of at least 0 are ordered as the integers with the same bits, and among
-integers there is no NaN to look for, which takes longer than the selection. It takes a fortieth of
-the time of torch's ``topk`` or ``kthvalue``, and releases Python's lock, so rows are taken on as
-many threads as torch may use. On other devices the rows are sorted, which is fast there.
+integers there is no NaN to look for, which takes longer than the selection. It takes a thirtieth of
+the time of torch's ``topk`` or ``kthvalue``, and lets go of Python's lock, so very long rows are
+taken on as many threads as torch may use. On other devices the rows are sorted: fast there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-_ALONE = 32768  # shorter rows are not worth a thread
+_ALONE = 500_000  # handing shorter rows to a thread takes as long as selecting
 
 
 class Top(NamedTuple):

@@ -157,8 +157,9 @@ def _means_of_logs(
         share = weights[rows, columns] / counts[at][rows]
         cell = at[0] * few[0].numel() + at[1] * few.shape[2] + cells.types[rows]
         for n, x in enumerate(Bags.from_logit(z)):
-            added = torch.zeros(few.numel(), device=x.device).index_add(0, cell, x * share)
-            sums[n] = sums[n] + added.view(few.shape)
+            added = torch.zeros(few.numel(), dtype=torch.float64, device=x.device)
+            added = added.index_add(0, cell, (x * share).double())  # one after the other
+            sums[n] = sums[n] + added.view(few.shape).float()
     return Bags(*sums)
 
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from crossdl.networks import thresholds
 from crossdl.networks.bags import Bags, VoxelMaps, product_logit
-from crossdl.networks.cells import Search, count_above, ranked_voxels
+from crossdl.networks.cells import CHUNK, Search, count_above, ranked_voxels
 from crossdl.networks.products import k_largest, largest_products, logits_at
 from crossdl.networks.sums import noisy_or_bags
 from crossdl.networks.thresholds import _by_sorting, k_largest_of_rows
@@ -80,7 +81,8 @@ def test_saturated_products_are_told_apart() -> None:
 @pytest.mark.parametrize("k", [1, 2, 300, 5000, 30_000, 69_999, 70_016])
 @pytest.mark.parametrize("kind", ["smooth", "tied", "constant", "sparse"])
 @pytest.mark.parametrize("way", ["here", "threads", "sorting"])
-def test_k_largest_of_rows_are_the_sorted_ones(k: int, kind: str, way: str) -> None:
+def test_k_largest_of_rows_are_the_sorted_ones(k: int, kind: str, way: str, monkeypatch) -> None:
+    monkeypatch.setattr(thresholds, "_ALONE", 0)
     generator = torch.Generator().manual_seed(k)
     values = torch.rand((3, 70_016), generator=generator) * torch.rand(70_016, generator=generator)
     if kind == "tied":
@@ -107,7 +109,7 @@ def test_k_largest_of_rows_are_the_sorted_ones(k: int, kind: str, way: str) -> N
 
 @pytest.mark.parametrize("make", MAPS)
 def test_counts_and_ranks(make) -> None:
-    maps = make(5, batch=2)
+    maps = make(5, batch=2, voxels=CHUNK + 65)
     products = maps.s[:, :, None] * maps.d[:, None]
     for threshold in (0.01, 0.5, 0.9):
         expected = (products > threshold).sum(dim=-1)
@@ -120,7 +122,7 @@ def test_counts_and_ranks(make) -> None:
 
 @pytest.mark.parametrize("make", MAPS)
 @pytest.mark.parametrize("reduce", ["mean", "loss"])
-@pytest.mark.parametrize("voxels", [VOXELS, 64 * 100 + 1])
+@pytest.mark.parametrize("voxels", [VOXELS, 64 * 100 + 1, CHUNK + 65])
 def test_top_means_of_any_k_have_the_values_and_gradients_of_sorting(
     make, reduce: str, voxels: int
 ) -> None:
