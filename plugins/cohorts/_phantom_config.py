@@ -36,7 +36,9 @@ class HeadRanges(BaseModel):
     deformation: float = Field(
         default=1.0, ge=0, le=2, description="strength of the individual shape"
     )
-    atrophy: Range = Field(default=(0.0, 1.0), description="0: tight young brain, 1: wide sulci")
+    atrophy: Range = Field(
+        default=(-0.6, 1.0), description="-0.6: no fluid below the vault, 1: wide sulci"
+    )
     grey_hu: Range = Field(default=(34.0, 45.0), description="density of grey matter, HU")
     contrast_hu: Range = Field(
         default=(6.0, 11.5), description="grey matter minus white matter, HU"
@@ -49,7 +51,7 @@ class HeadRanges(BaseModel):
     )
     skull: Range = Field(default=(0.7, 1.4), description="thickness of the skull, 1 is usual")
     bone: Range = Field(default=(0.8, 1.2), description="density of bone, 1 is usual")
-    scalp: Range = Field(default=(0.6, 1.5), description="thickness of the scalp, 1 is usual")
+    scalp: Range = Field(default=(0.6, 2.4), description="thickness of the scalp, 1 is usual")
 
     child_rate: float = Field(default=0.04, ge=0, le=1, description="share of children")
 
@@ -64,7 +66,7 @@ class ScannerRanges(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    blur_mm: Range = Field(default=(0.3, 0.7), description="point spread in the slice, sd, mm")
+    blur_mm: Range = Field(default=(0.4, 1.1), description="point spread in the slice, sd, mm")
     edge: Range = Field(default=(0.0, 0.8), description="overshoot of the kernel at edges")
     grain_mm: Range = Field(default=(0.5, 1.3), description="size of the noise's grain, sd, mm")
     veil: Range = Field(

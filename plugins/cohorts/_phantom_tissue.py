@@ -24,7 +24,7 @@ class Person:
     """What makes a patient's tissue individual.
 
     Attributes:
-        atrophy: 0 for a tight young brain, 1 for wide sulci.
+        atrophy: Below 0 for a tight young brain, 1 for wide sulci.
         hu: Densities of tissue, as in ``mni_head.toml``.
         unevenness_hu: Standard deviation of slow variation over the brain.
         skull: Thickness of the skull, 1 is usual.

@@ -34,7 +34,7 @@ from crossdl.types import (
     Volume,
 )
 
-VERSION = 10
+VERSION = 11
 """Raised whenever the code changes what a seed gives."""
 
 _NOT_OF_VOXELS = {"patients", "repeat_rate", "language", "reports"}
