@@ -44,7 +44,7 @@ def k_largest(maps: VoxelMaps, k: int) -> Tensor:
     a, b = blocks_of(maps.regions, _NOWHERE), blocks_of(maps.abnormality, _NOWHERE)
     odds = _block_odds(a, b, k)
     n_blocks = odds.shape[3]
-    chosen = odds.topk(min(k, n_blocks), largest=False, sorted=False).indices  # (B, N, M, K)
+    chosen = _least(odds, min(k, n_blocks))[1]  # (B, N, M, K)
     kept = chosen.shape[3]
     scans = torch.arange(batch, device=a.device)[:, None, None, None] * n_blocks
     rows = torch.arange(n, device=a.device)[:, None, None] * n_blocks
@@ -136,9 +136,18 @@ def _block_odds(a: Tensor, b: Tensor, k: int) -> Tensor:
     return known
 
 
+def _least(odds: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Values and indices of the k least of the last axis; one is found without ``topk``."""
+    if k == 1:
+        values, indices = odds.min(dim=-1, keepdim=True)
+    else:
+        values, indices = odds.topk(k, largest=False, sorted=False)
+    return values, indices
+
+
 def _useful(bound: Tensor, known: Tensor, seen: Tensor, k: int) -> Tensor:
     """Blocks not yet looked into that may be better than the k-th best of those that were."""
-    enough = seen.topk(k, dim=3, largest=False, sorted=False).values.amax(dim=3, keepdim=True)
+    enough = _least(seen, k)[0].amax(dim=3, keepdim=True)
     return (bound < enough).logical_and_(known.isinf())
 
 
