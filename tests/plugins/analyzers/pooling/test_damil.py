@@ -24,7 +24,7 @@ def naive(s, d, coarser, config):
     return out
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**31),
     voxels=st.integers(1, 60),
