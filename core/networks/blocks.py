@@ -62,14 +62,21 @@ class InstanceNorm(nn.InstanceNorm3d):
         return scans[0] if len(scans) == 1 else torch.cat(scans)
 
 
-def apply_block(block: nn.Module, features: Tensor) -> Tensor:
-    """Runs a block."""
-    return _computed(block, features)
+def apply_block(block: Callable[..., Tensor], *maps: Tensor) -> Tensor:
+    """``block(*maps)``, in float32 where bfloat16 is broken on the CPU.
+
+    At depth 2, oneDNN's bfloat16 weight gradient of a 3×3×3 convolution reads uninitialised
+    memory (torch 2.13 on AVX-512 without AMX): it differs from run to run and is often NaN.
+    """
+    if maps[-1].shape[2] == 2 and torch.is_autocast_enabled("cpu"):
+        with torch.autocast("cpu", enabled=False):
+            return block(*(m.float() for m in maps))
+    return block(*maps)
 
 
 def down(block: nn.Module, features: Tensor) -> Tensor:
     """A block of an encoder on features of the next finer level: max-pool of 2 first."""
-    return _computed(block, nn.functional.max_pool3d(features, 2))
+    return apply_block(block, nn.functional.max_pool3d(features, 2))
 
 
 def up(block: nn.Module, features: Tensor, skip: Tensor) -> Tensor:
@@ -83,19 +90,7 @@ def up(block: nn.Module, features: Tensor, skip: Tensor) -> Tensor:
             made = layer(made)
         return made
 
-    return _computed(convolve, features, skip)
-
-
-def _computed(function: Callable[..., Tensor], *maps: Tensor) -> Tensor:
-    """``function(*maps)``, in float32 where bfloat16 is broken on the CPU.
-
-    At depth 2, oneDNN's bfloat16 weight gradient of a 3×3×3 convolution reads uninitialised
-    memory (torch 2.13 on AVX-512 without AMX): it differs from run to run and is often NaN.
-    """
-    if maps[-1].shape[2] == 2 and torch.is_autocast_enabled("cpu"):
-        with torch.autocast("cpu", enabled=False):
-            return function(*(m.float() for m in maps))
-    return function(*maps)
+    return apply_block(convolve, features, skip)
 
 
 def run(
