@@ -27,7 +27,7 @@ from crossdl.predictors import Mirrored, Predictor
 from crossdl.preprocessing import maps_on
 from crossdl.progress import track
 from crossdl.statistics import bootstrap_auroc
-from crossdl.types import BoolArray, FloatArray, ScanRecord, Volume
+from crossdl.types import BoolArray, FloatArray, Prediction, ScanRecord, Volume
 
 HYPER = ("intra_hyper", "extra_hyper")
 QUESTIONS = ("any haemorrhage", "IPH", "extra-axial")
@@ -39,6 +39,7 @@ class Answer:
 
     Attributes:
         record: The scan.
+        prediction: Maps and scores.
         scores: ``(3,)``, one per question.
         slice_scores: ``(D, 3)``.
         slice_truth: ``(D, 3)`` 0/1, NaN where the table has no row.
@@ -47,6 +48,7 @@ class Answer:
     """
 
     record: ScanRecord
+    prediction: Prediction
     scores: FloatArray
     slice_scores: FloatArray
     slice_truth: FloatArray
@@ -88,17 +90,24 @@ def answer(predictor: Predictor, cohort: CtIch, record: ScanRecord) -> Answer:
     overlap = []
     if path is not None:
         masks = read_labels(path)[0] > 0
-        hyper = heat[[anatomy.type_names.index(name) for name in HYPER]].max(axis=0)
+        hyper = highest(heat, anatomy)
         overlap = [
             compare(plane, mask) for plane, mask in zip(hyper, masks, strict=True) if mask.any()
         ]
     return Answer(
         record,
+        found,
         scan_scores(found.scan_scores, anatomy),
         scan_scores(np.moveaxis(heat.max(axis=(2, 3)), 0, 1), anatomy),
         questions(truth),
         overlap,
     )
+
+
+def highest(heat: FloatArray, anatomy: Anatomy) -> FloatArray:
+    """``(M, ...)`` maps of types → the larger of the hyper types."""
+    found: FloatArray = heat[[anatomy.type_names.index(name) for name in HYPER]].max(axis=0)
+    return found
 
 
 def compare(plane: FloatArray, mask: BoolArray) -> tuple[FloatArray, bool]:
@@ -154,10 +163,10 @@ def main() -> None:
     answers = [answer(predictor, cohort, r) for r in track(cohort.records(), "predicting")]
     print("\n".join(report(answers)))
     if arguments.out is not None:
-        draw(arguments.out, predictor, cohort, answers)
+        draw(arguments.out, predictor.anatomy, cohort, answers)
 
 
-def draw(path: Path, predictor: Predictor, cohort: CtIch, answers: Sequence[Answer]) -> None:
+def draw(path: Path, anatomy: Anatomy, cohort: CtIch, answers: Sequence[Answer]) -> None:
     """Five scans whose score fits their label best, and five it fits worst, by their rank."""
     import matplotlib.pyplot as plt
 
@@ -169,18 +178,16 @@ def draw(path: Path, predictor: Predictor, cohort: CtIch, answers: Sequence[Answ
     for line, index in zip(axes, rows, strict=True):
         one = answers[int(index)]
         volume = cohort.volume(one.record)
-        picture(line, predictor, volume, one)
+        picture(line, anatomy, volume, one)
     figure.tight_layout(pad=0.4)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=70, facecolor="black")
 
 
-def picture(axes: Sequence[object], predictor: Predictor, volume: Volume, one: Answer) -> None:
+def picture(axes: Sequence[object], anatomy: Anatomy, volume: Volume, one: Answer) -> None:
     """Six slices of a scan, those with the highest scores in the middle, and its hyper maps."""
-    anatomy = predictor.anatomy
-    found = predictor.predict(volume)
-    heat = maps_on(found.abnormality_maps, found.grid, volume.grid)
-    hyper = heat[[anatomy.type_names.index(name) for name in HYPER]].max(axis=0)
+    found = one.prediction
+    hyper = highest(maps_on(found.abnormality_maps, found.grid, volume.grid), anatomy)
     peak = int(np.clip(one.slice_scores[:, 0].argmax(), 3, len(volume.array) - 3))
     named = [n for n in HAEMORRHAGES if one.record.reads[n] == 1]
     for axis, d in zip(axes, range(peak - 3, peak + 3), strict=True):
