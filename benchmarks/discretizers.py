@@ -33,7 +33,7 @@ from crossdl.files import write_json
 from crossdl.interfaces import ReportDiscretizer
 from crossdl.registry import Registry, load_registry
 from crossdl.reports import label_reports
-from crossdl.statistics import auroc
+from crossdl.statistics.auroc import auroc
 from crossdl.text.labelled import read_labelled
 from crossdl.text.scores import languages, score
 from crossdl.text.silver import Silver, different, silver_of

@@ -26,7 +26,7 @@ from crossdl.plugins.cohorts.ct_ich import CtIch
 from crossdl.predictors import Mirrored, Predictor
 from crossdl.preprocessing import maps_on
 from crossdl.progress import track
-from crossdl.statistics import bootstrap_auroc
+from crossdl.statistics.auroc import bootstrap_auroc
 from crossdl.types import BoolArray, FloatArray, Prediction, ScanRecord, Volume
 
 HYPER = ("intra_hyper", "extra_hyper")

@@ -22,10 +22,10 @@ from crossdl.display import (
     draw_findings,
     draw_legend,
 )
+from crossdl.evaluation.cases import Estimate
 from crossdl.files import replacing
 from crossdl.geometry import canonical, canonical_axes
-from crossdl.interfaces import Estimate
-from crossdl.statistics import RocCurve
+from crossdl.statistics.auroc import RocCurve
 from crossdl.types import FloatArray, Grid, LabelArray
 
 if TYPE_CHECKING:

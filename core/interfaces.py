@@ -25,7 +25,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin
 
@@ -48,11 +48,10 @@ from crossdl.types import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.figure import Figure
     from torch import Tensor, nn
 
     from crossdl.atlas import Atlas
+    from crossdl.evaluation.cases import Evaluation, EvaluationSet, ScanCase
     from crossdl.networks.bags import Bags, VoxelMaps
     from crossdl.preprocessing import Preprocessed
     from crossdl.training.samples import TrainingSet
@@ -442,65 +441,27 @@ class AbnormalityAnalyzer(Component[ConfigT]):
         """
 
 
-@dataclass(frozen=True, eq=False)
-class EvaluationSet:
-    """Truth and predictions of n scans.
-
-    Attributes:
-        scan_ids: n scan names.
-        patient_ids: n patient names; intervals resample patients.
-        truth: ``(n, N + 2, M)`` float32 0/1, NaN where nobody assessed the cell.
-        region_scores: ``(n, N, M)`` float32, NaN of regions that have no scores.
-        scan_scores: ``(n, M)`` float32.
-        quality_ok: ``(n,)`` False where a prediction carries a flag.
-    """
-
-    scan_ids: tuple[str, ...]
-    patient_ids: tuple[str, ...]
-    truth: FloatArray
-    region_scores: FloatArray
-    scan_scores: FloatArray
-    quality_ok: BoolArray
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A measured number with its interval.
-
-    Attributes:
-        value: None where the metric is undefined (one class only); printed as "-".
-        low: Lower end of the confidence interval, or None.
-        high: Upper end, or None.
-        n: Number of items that entered.
-        positives: How many of them are positive.
-    """
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-    positives: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """What one evaluator found.
-
-    Attributes:
-        metrics: By name; names are unique within one evaluator.
-        tables: By name, ready to print.
-        figures: By name.
-    """
-
-    metrics: Mapping[str, Estimate]
-    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    figures: Mapping[str, Figure] = field(default_factory=dict)
-
-
 class Evaluator(Component[ConfigT]):
-    """Truth and predictions → named metrics with intervals, tables, figures."""
+    """Truth and predictions → named metrics with intervals, tables, figures.
+
+    Attributes:
+        wants_valid: Whether :meth:`evaluate` needs the validation scans too, for example to
+            choose a threshold; they are then predicted and measured as the test scans are.
+        wants_reports: Whether it needs what the discretizer makes of the evaluated scans' reports.
+    """
 
     slot = "evaluator"
+    wants_valid: ClassVar[bool] = False
+    wants_reports: ClassVar[bool] = False
+
+    def measure(self, case: ScanCase) -> Any:
+        """Says of one scan what needs its maps, which are gone when :meth:`evaluate` is called.
+
+        Returns:
+            Something JSON-able and small; it becomes an item of ``cases.measured[kind]``. None,
+            the default, where there is nothing to say.
+        """
+        return None
 
     @abstractmethod
     def evaluate(self, cases: EvaluationSet, seed: int) -> Evaluation:

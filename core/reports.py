@@ -15,7 +15,7 @@ import numpy as np
 from crossdl.labels import LabelSet
 from crossdl.lexicon import any_of
 from crossdl.splitting import split_rules, visible
-from crossdl.types import AbnormalityMatrix, SentenceLabels
+from crossdl.types import AbnormalityMatrix, FloatArray, SentenceLabels
 
 if TYPE_CHECKING:
     from crossdl.interfaces import ReportDiscretizer
@@ -93,6 +93,21 @@ def merge(labels: SentenceLabels, anatomy: LabelSet) -> AbnormalityMatrix:
         values[row, column] = 1.0
         evidence.setdefault((int(row), int(column)), []).append(int(s))
     return AbnormalityMatrix(values, {cell: tuple(found) for cell, found in evidence.items()})
+
+
+def matrix_scores(labels: SentenceLabels) -> FloatArray:
+    """E1 of the probabilities themselves: max over sentences s of r_s t_sᵀ where they are linked.
+
+    Args:
+        labels: ``(n, N + 2)`` and ``(n, M)`` probabilities of one report's sentences.
+
+    Returns:
+        ``(N + 2, M)`` float32; zeros of a report without sentences.
+    """
+    pairs = labels.regions[:, :, None] * labels.types[:, None, :]
+    if labels.links is not None:
+        pairs = np.where(labels.links, pairs, np.float32(0))
+    return np.asarray(pairs.max(axis=0, initial=0.0), dtype=np.float32)
 
 
 def label_sentences(

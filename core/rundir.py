@@ -7,6 +7,7 @@
 ``training/``           checkpoints and TensorBoard curves; a killed run resumes
 ``model/``              ``model.safetensors`` and ``model.json``
 ``predictions.jsonl``   one test scan a line: scores, truth
+``validation.jsonl``    the same of validation scans, where an evaluator wants them
 ``failures.json``       items that failed and why
 ``figures/``            PNG
 ``summary.html``        one self-contained page

@@ -20,18 +20,22 @@ from typing import TYPE_CHECKING, Any
 from crossdl.anatomy import Anatomy, load_anatomy
 from crossdl.catalog import Catalog
 from crossdl.errors import CrossDLError, InputError
+from crossdl.evaluation.cases import CohortScan, Evaluation, ScanCase
+from crossdl.evaluation.lines import evaluation_set, prediction_line, read_fit, report_fields
 from crossdl.files import filling, write_json, write_text
-from crossdl.interfaces import (
-    AbnormalityAnalyzer,
-    CohortSource,
-    Evaluation,
-    ReportDiscretizer,
-)
+from crossdl.interfaces import AbnormalityAnalyzer, CohortSource, Evaluator, ReportDiscretizer
 from crossdl.models import load_model, model_digest
 from crossdl.registry import Composition
 from crossdl.rundir import RunDirectory
-from crossdl.runlines import evaluation_set, prediction_line, read_fit
-from crossdl.types import AbnormalityMatrix, RegionMap, ScanRecord, Split, Volume
+from crossdl.types import (
+    AbnormalityMatrix,
+    Prediction,
+    RegionMap,
+    ScanRecord,
+    SentenceLabels,
+    Split,
+    Volume,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,6 +44,10 @@ if TYPE_CHECKING:
     from crossdl.segmentation import CohortRegions
     from crossdl.training.samples import Sample
 
+_PREDICTIONS: dict[Split, str] = {
+    "valid": "validation.jsonl",
+    "test": "predictions.jsonl",
+}
 EXAMPLES = 3
 """Test scans shown as pictures in the summary: those with the highest abnormality score."""
 
@@ -147,20 +155,31 @@ class _Pipeline:
             return self.cohort.records()
 
     @cached_property
+    def readings(self) -> dict[str, SentenceLabels]:
+        """What the discretizer makes of every report."""
+        from crossdl.reports import label_reports
+
+        reported = [r for r in self.records if r.findings is not None]
+        if not reported:
+            return {}
+        with self._stage("Discretize"):
+            discretizer = self._discretizer(self.records)
+            labels = label_reports(discretizer, [r.findings for r in reported])
+        return {r.scan_id: x for r, x in zip(reported, labels, strict=True) if x is not None}
+
+    @cached_property
     def matrices(self) -> dict[str, AbnormalityMatrix]:
         """Weak labels of every scan: from its report (E1), or those the cohort brings along."""
-        from crossdl.reports import discretize_reports
+        from crossdl.reports import merge
 
-        records = self.records
-        found = {r.scan_id: AbnormalityMatrix(r.labels) for r in records if r.labels is not None}
-        reported = [r for r in records if r.findings is not None]
-        if reported:
-            with self._stage("Discretize"):
-                discretizer = self._discretizer(records)
-                texts = [r.findings for r in reported]
-                labels = discretize_reports(discretizer, texts)
-            found |= {r.scan_id: m for r, m in zip(reported, labels, strict=True) if m is not None}
-        return found
+        brought = ((r.scan_id, r.labels) for r in self.records)
+        found = {scan: AbnormalityMatrix(labels) for scan, labels in brought if labels is not None}
+        return found | {scan: merge(x, self.anatomy) for scan, x in self.readings.items()}
+
+    @cached_property
+    def evaluators(self) -> dict[str, Evaluator[Any]]:
+        """The composition's, by kind."""
+        return {c.kind: self._create("evaluator", c) for c in self.composition.evaluators}
 
     def _discretizer(self, records: Sequence[ScanRecord]) -> ReportDiscretizer[Any]:
         """The composition's; one that is yet to be trained learns from the cohort's silver."""
@@ -274,41 +293,68 @@ class _Pipeline:
         return tuple(samples)
 
     def predict(self) -> None:
-        """Scores the test scans; those with the highest scores become pictures."""
+        """Scores the scans that evaluators want; the highest test scans become pictures."""
+        lines: dict[Split, list[dict[str, Any]]] = {}
+        splits: tuple[Split, ...] = ("test",)
+        if any(e.wants_valid for e in self.evaluators.values()):
+            splits = ("valid", "test")
+        for split in splits:
+            lines[split], best = self._predict(split)
+        if not lines["test"]:
+            raise InputError(
+                f"no test scan could be predicted ({len(self.failures)} failed, see "
+                f"{self.run.path / 'run.log'})"
+            )
+        self._pictures(best)
+        previous = self.run.path / "failures.json"
+        known = json.loads(previous.read_text(encoding="utf-8")) if previous.is_file() else []
+        merged = {json.dumps(f): f for f in [*known, *(asdict(f) for f in self.failures)]}
+        write_json(previous, list(merged.values()))
+        for split in splits:  # the test scans last: they tell that all are there
+            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines[split])
+            write_text(self.run.path / _PREDICTIONS[split], text)
+
+    def _predict(self, split: Split) -> tuple[list[dict[str, Any]], list[tuple[Volume, Any]]]:
+        """Lines of a split's scans, and those with the highest scores."""
         from crossdl.progress import track
 
         lines: list[dict[str, Any]] = []
         best: list[tuple[float, str, Volume, Any]] = []
-        records = self._scorable([r for r in self.records if r.split == "test"])
+        records = self._scorable([r for r in self.records if r.split == split])
         regions: Mapping[str, Callable[[], RegionMap]] = {}
         if self.analyzer.needs_regions:
             regions = self._register(records).regions
             records = [r for r in records if r.scan_id in regions]
-        with self._stage("Predict test scans"):
+        with self._stage(f"Predict {split} scans"):
             for record in track(records, "predicting"):
                 truth, source = self._truth(record)
                 try:
                     volume = self.cohort.volume(record)
                     found = regions[record.scan_id]() if regions else None
                     prediction = self.analyzer.predict(volume, found)
+                    measured = self._measured(record, volume, prediction)
                 except CrossDLError as error:
                     self._fail(record.scan_id, "predict", str(error))
                     continue
-                lines.append(prediction_line(record, truth, source, prediction))
+                line = prediction_line(record, truth, source, prediction, measured)
+                lines.append(line | self._report_fields(record))
                 best.append((prediction.abnormality_score, record.scan_id, volume, prediction))
                 best = sorted(best, key=lambda item: (-item[0], item[1]))[:EXAMPLES]
-        if not lines:
-            raise InputError(
-                f"no test scan could be predicted ({len(self.failures)} failed, see "
-                f"{self.run.path / 'run.log'})"
-            )
-        self._pictures([item[2:] for item in best])
-        previous = self.run.path / "failures.json"
-        known = json.loads(previous.read_text(encoding="utf-8")) if previous.is_file() else []
-        merged = {json.dumps(f): f for f in [*known, *(asdict(f) for f in self.failures)]}
-        write_json(previous, list(merged.values()))
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        write_text(self.run.path / "predictions.jsonl", text)
+        return lines, [item[2:] for item in best]
+
+    def _measured(
+        self, record: ScanRecord, volume: Volume, prediction: Prediction
+    ) -> dict[str, Any]:
+        """What the evaluators say of a scan while its maps are there."""
+        case = ScanCase(record, volume, prediction, lambda: self.cohort.voxel_truth(record))
+        found = {kind: evaluator.measure(case) for kind, evaluator in self.evaluators.items()}
+        return {kind: said for kind, said in found.items() if said is not None}
+
+    def _report_fields(self, record: ScanRecord) -> dict[str, Any]:
+        """What the discretizer made of the scan's report, if an evaluator wants it."""
+        wanted = any(e.wants_reports for e in self.evaluators.values())
+        read = self.readings.get(record.scan_id) if wanted else None
+        return {} if read is None else report_fields(read, self.cohort.silver(record))
 
     def _scorable(self, records: Sequence[ScanRecord]) -> list[ScanRecord]:
         """The scans that have a truth; the others have failed."""
@@ -346,14 +392,15 @@ class _Pipeline:
         )
 
         path = self.run.path
-        text = (path / "predictions.jsonl").read_text(encoding="utf-8")
-        lines = [json.loads(line) for line in text.splitlines()]
+        lines = self._lines("test")
         evaluations: dict[str, Evaluation] = {}
         with self._stage("Evaluate"):
-            cases = evaluation_set(lines)
-            for config in self.composition.evaluators:
-                evaluator = self._create("evaluator", config)
-                evaluations[config.kind] = evaluator.evaluate(cases, self.composition.seed)
+            valid = self._lines("valid")
+            cases = evaluation_set(
+                lines, valid=evaluation_set(valid) if valid else None, cohort=self._scans()
+            )
+            for kind, evaluator in self.evaluators.items():
+                evaluations[kind] = evaluator.evaluate(cases, self.composition.seed)
             figures = path / "figures"
             save_figures(evaluations, figures)
             fit = read_fit(path / "training.json")
@@ -375,3 +422,18 @@ class _Pipeline:
         )
         write_json(path / "metrics.json", metrics_json(evaluations))
         return RunResult(results_table(evaluations, self.anatomy), failures, summary)
+
+    def _lines(self, split: Split) -> list[dict[str, Any]]:
+        """What was predicted of a split's scans; nothing where that was not wanted."""
+        path = self.run.path / _PREDICTIONS[split]
+        if not path.is_file():
+            return []
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+    def _scans(self) -> tuple[CohortScan, ...]:
+        """All scans of the cohort with their weak labels."""
+        if any(e.wants_reports for e in self.evaluators.values()):
+            known = {scan: matrix.values for scan, matrix in self.matrices.items()}
+        else:
+            known = {r.scan_id: r.labels for r in self.records if r.labels is not None}
+        return tuple(CohortScan(r, known.get(r.scan_id)) for r in self.records)

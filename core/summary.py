@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossdl.anatomy import Anatomy
+from crossdl.evaluation.cases import Estimate, Evaluation
 from crossdl.files import write_text
-from crossdl.interfaces import Estimate, Evaluation, FitResult
+from crossdl.interfaces import FitResult
 from crossdl.pages import render_page
 from crossdl.types import SPLITS, ScanRecord
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from crossdl.anatomy import Anatomy
-from crossdl.interfaces import Estimate, Evaluation, EvaluationSet
+from crossdl.evaluation.cases import Estimate, Evaluation, EvaluationSet
 from crossdl.testing.checks import Subject, as_json, check, ensure
 
 N_SCANS = 60
@@ -87,14 +87,7 @@ def order_is_irrelevant(subject: Subject) -> None:
     """The order of the scans does not change the values."""
     cases = example_cases(subject.anatomy, noise=0.6)
     order = np.random.default_rng(4).permutation(N_SCANS)
-    shuffled = EvaluationSet(
-        tuple(cases.scan_ids[i] for i in order),
-        tuple(cases.patient_ids[i] for i in order),
-        cases.truth[order],
-        cases.region_scores[order],
-        cases.scan_scores[order],
-        cases.quality_ok[order],
-    )
+    shuffled = cases.take(order)
     plain, other = _evaluated(subject, cases).metrics, _evaluated(subject, shuffled).metrics
     ensure(plain.keys() == other.keys(), "the order of the scans changes which metrics there are")
     for name, estimate in plain.items():

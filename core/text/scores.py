@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossdl.labels import LabelSet
-from crossdl.statistics import auroc
+from crossdl.statistics.auroc import auroc
 from crossdl.types import BoolArray, SentenceLabels
 
 

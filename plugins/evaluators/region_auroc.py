@@ -12,8 +12,9 @@ import numpy as np
 from pydantic import Field
 
 from crossdl.config import ComponentConfig
-from crossdl.interfaces import Estimate, Evaluation, EvaluationSet, Evaluator
-from crossdl.statistics import union
+from crossdl.evaluation.cases import Estimate, Evaluation, EvaluationSet
+from crossdl.interfaces import Evaluator
+from crossdl.statistics.auroc import union
 from crossdl.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class RegionAuroc(Evaluator[RegionAurocConfig]):
     def evaluate(self, cases: EvaluationSet, seed: int) -> Evaluation:
         """Compares rows of regions; *other* and *unclear* do not enter."""
         from crossdl.figures import heat_map, roc_figure
-        from crossdl.statistics import bootstrap_auroc, roc_curve
+        from crossdl.statistics.auroc import bootstrap_auroc, roc_curve
 
         anatomy = self.anatomy
         bags, unclear = cases.truth[:, : anatomy.n_regions], cases.truth[:, -1:]

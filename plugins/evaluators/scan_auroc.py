@@ -8,8 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from crossdl.config import ComponentConfig
-from crossdl.interfaces import Evaluation, EvaluationSet, Evaluator
-from crossdl.statistics import union
+from crossdl.evaluation.cases import Evaluation, EvaluationSet
+from crossdl.interfaces import Evaluator
+from crossdl.statistics.auroc import union
 
 
 class ScanAurocConfig(ComponentConfig):
@@ -33,7 +34,7 @@ class ScanAuroc(Evaluator[ScanAurocConfig]):
     def evaluate(self, cases: EvaluationSet, seed: int) -> Evaluation:
         """Compares the union of each type's rows with its scan score."""
         from crossdl.figures import roc_figure
-        from crossdl.statistics import bootstrap_auroc, roc_curve
+        from crossdl.statistics.auroc import bootstrap_auroc, roc_curve
 
         types = union(cases.truth, axis=1)
         truth = np.concatenate([types, union(types, axis=1)[:, None]], axis=1)

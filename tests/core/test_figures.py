@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from crossdl.anatomy import load_anatomy
 from crossdl.display import body_box, choose_slices
+from crossdl.evaluation.cases import Estimate
 from crossdl.figures import heat_map, overlay_figure, roc_figure, training_curves
 from crossdl.geometry import canonical
-from crossdl.interfaces import Estimate
-from crossdl.statistics import roc_curve
+from crossdl.statistics.auroc import roc_curve
 from crossdl.types import Grid
 
 HEAD = load_anatomy("head_ct")

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 
 from crossdl.anatomy import load_anatomy
+from crossdl.evaluation.cases import Estimate, Evaluation
 from crossdl.figures import heat_map, training_curves
 from crossdl.files import write_json
-from crossdl.interfaces import Estimate, Evaluation, FitResult
+from crossdl.interfaces import FitResult
 from crossdl.runner import Failure
 from crossdl.summary import (
     cohort_flow,

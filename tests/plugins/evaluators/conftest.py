@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crossdl.anatomy import Anatomy
-from crossdl.interfaces import EvaluationSet
+from crossdl.evaluation.cases import EvaluationSet
 
 
 @pytest.fixture(scope="session")

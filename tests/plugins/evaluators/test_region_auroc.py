@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from crossdl.anatomy import Anatomy, load_anatomy
 from crossdl.catalog import default_catalog
-from crossdl.interfaces import EvaluationSet
+from crossdl.evaluation.cases import EvaluationSet
 from crossdl.plugins.evaluators.region_auroc import RegionAuroc, RegionAurocConfig
 from crossdl.summary import metrics_json
 

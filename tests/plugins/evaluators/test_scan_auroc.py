@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from crossdl.anatomy import Anatomy
-from crossdl.interfaces import EvaluationSet
+from crossdl.evaluation.cases import EvaluationSet
 from crossdl.plugins.evaluators.scan_auroc import ScanAuroc, ScanAurocConfig
 
 MakeCases = Callable[..., EvaluationSet]

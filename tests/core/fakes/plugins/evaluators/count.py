@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from crossdl.config import ComponentConfig
-from crossdl.interfaces import Estimate, Evaluation, EvaluationSet, Evaluator
+from crossdl.evaluation.cases import Estimate, Evaluation, EvaluationSet
+from crossdl.interfaces import Evaluator
 
 
 class CountConfig(ComponentConfig):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
-from crossdl.statistics import (
+from crossdl.statistics.auroc import (
     auroc,
     bootstrap_auroc,
     resample_weights,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from crossdl.interfaces import Estimate
+from crossdl.evaluation.cases import Estimate
 from crossdl.types import BoolArray, Float64Array, FloatArray
 
 IndexArray = npt.NDArray[np.int64]

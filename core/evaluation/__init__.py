@@ -1,0 +1,1 @@
+"""What evaluators are given and what they return."""

@@ -1,0 +1,1 @@
+"""Statistics of evaluations: intervals from resampled patients, comparisons, corrections."""

@@ -1,0 +1,1 @@
+"""Studies: the cells of a table in the registry, run and compared."""
