@@ -112,7 +112,7 @@ def test_blocks_of_resamples_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     owner, weights = resample_weights(groups, 50, 0)
     whole = weighted_auroc(truth[:, 1], scores[:, 1], owner, weights)
     curve = roc_curve(truth[:, [1]], scores[:, [1]], groups, n_resamples=50)
-    monkeypatch.setattr("crossdl.statistics._BLOCK", 100)
+    monkeypatch.setattr("crossdl.statistics.auroc._BLOCK", 100)
     np.testing.assert_array_equal(whole, weighted_auroc(truth[:, 1], scores[:, 1], owner, weights))
     blocked = roc_curve(truth[:, [1]], scores[:, [1]], groups, n_resamples=50)
     assert curve is not None and blocked is not None
