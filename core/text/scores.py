@@ -6,10 +6,84 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from crossdl.labels import LabelSet
 from crossdl.statistics.auroc import auroc
-from crossdl.types import BoolArray, SentenceLabels
+from crossdl.types import BoolArray, Float64Array, SentenceLabels
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """How many texts have a label, are said to have it, and both; arrays of one shape.
+
+    Attributes:
+        both: TP.
+        true: TP + FN.
+        stated: TP + FP.
+
+    Example:
+        >>> found = Counts.of(np.array([[1, 0], [1, 0]]) > 0, np.array([[1, 0], [0, 0]]) > 0)
+        >>> found.f1.tolist(), found.precision.tolist(), found.recall.tolist()
+        ([0.6666666666666666, nan], [1.0, nan], [0.5, nan])
+        >>> found.pooled.f1.tolist()
+        0.6666666666666666
+    """
+
+    both: Float64Array
+    true: Float64Array
+    stated: Float64Array
+
+    @classmethod
+    def of(cls, truth: BoolArray, stated: BoolArray) -> Counts:
+        """Counts of n texts: ``(n, ...)`` twice → ``(...)``."""
+        return cls(*(np.asarray(c.sum(0, dtype=float)) for c in (truth & stated, truth, stated)))
+
+    @classmethod
+    def weighted(
+        cls,
+        truth: BoolArray,
+        stated: BoolArray,
+        owner: npt.NDArray[np.int64],
+        weights: Float64Array,
+    ) -> Counts:
+        """Counts under many weightings of the texts' groups, such as resampled patients.
+
+        Args:
+            truth: ``(n, K)``.
+            stated: ``(n, K)``.
+            owner: ``(n,)`` group of each text, below G.
+            weights: ``(G, R)`` weight of each group in each resample.
+
+        Returns:
+            ``(K, R)``.
+        """
+        from scipy.sparse import coo_array
+
+        size = (len(weights), len(owner))
+        member = coo_array((np.ones(len(owner)), (owner, np.arange(len(owner)))), size).tocsr()
+        each = ((member @ c.astype(np.float64)).T for c in (truth & stated, truth, stated))
+        return cls(*(counts @ weights for counts in each))
+
+    @property
+    def pooled(self) -> Counts:
+        """Counts over all labels, the first axis: what micro averages are made of."""
+        return Counts(*(np.asarray(c.sum(0)) for c in (self.both, self.true, self.stated)))
+
+    @property
+    def f1(self) -> Float64Array:
+        """2 TP / (2 TP + FP + FN), the same both ways; NaN where nothing is true or stated."""
+        return _ratio(2 * self.both, self.true + self.stated)
+
+    @property
+    def precision(self) -> Float64Array:
+        """TP / (TP + FP); NaN where nothing is stated."""
+        return _ratio(self.both, self.stated)
+
+    @property
+    def recall(self) -> Float64Array:
+        """TP / (TP + FN); NaN where nothing is true."""
+        return _ratio(self.both, self.true)
 
 
 @dataclass(frozen=True)
@@ -17,7 +91,7 @@ class LabelScore:
     """One label.
 
     Attributes:
-        f1: 2 TP / (2 TP + FP + FN); None where nothing is and nothing is said.
+        f1: None where nothing is true and nothing stated.
         auroc: Of its probabilities; None where one class is missing.
         positives: Texts that have it.
     """
@@ -62,35 +136,46 @@ def score(truth: SentenceLabels, said: SentenceLabels, labels: LabelSet) -> Text
     micro: dict[str, float | None] = {}
     macro: dict[str, float | None] = {}
     for group, (names, true, stated, probabilities) in groups.items():
-        found = [
-            LabelScore(
-                f1(true[:, j], stated[:, j]),
-                auroc(true[:, j], probabilities[:, j]),
-                int(true[:, j].sum()),
+        counts = Counts.of(true, stated)
+        each |= {
+            name: LabelScore(
+                _defined(counts.f1[j]), auroc(true[:, j], probabilities[:, j]), int(counts.true[j])
             )
-            for j in range(len(names))
-        ]
-        each |= dict(zip(names, found, strict=True))
-        defined = [one.f1 for one in found if one.f1 is not None]
-        micro[group] = f1(true, stated)
-        macro[group] = float(np.mean(defined)) if defined else None
+            for j, name in enumerate(names)
+        }
+        micro[group] = _defined(counts.pooled.f1)
+        macro[group] = _defined(mean_of_defined(counts.f1))
     true, stated = (np.hstack([groups[g][k] for g in groups]) for k in (1, 2))
     micro["all"] = f1(true, stated)
     return TextScores(len(true), int((true == stated).all(axis=1).sum()), micro, macro, each)
 
 
 def f1(truth: BoolArray, stated: BoolArray) -> float | None:
-    """2 TP / (2 TP + FP + FN) over all cells, the same both ways; None where there is nothing.
+    """F1 over all cells of two arrays of one shape; None where nothing is true and nothing stated.
 
     Example:
-        >>> import numpy as np
         >>> f1(np.array([True, True, False]), np.array([True, False, False]))
         0.6666666666666666
     """
-    found, wrong = 2 * int((truth & stated).sum()), int((truth != stated).sum())
-    return found / (found + wrong) if found + wrong else None
+    return _defined(Counts.of(truth.ravel(), stated.ravel()).f1)
+
+
+def mean_of_defined(values: Float64Array) -> Float64Array:
+    """Mean over the first axis without what is NaN; NaN where all is."""
+    known = ~np.isnan(values)
+    return _ratio(np.where(known, values, 0.0).sum(0), known.sum(0, dtype=np.float64))
 
 
 def languages(truth: SentenceLabels, labels: LabelSet) -> list[str]:
     """The language of each text: the first lexicon that knows it, or ``"-"``."""
     return [labels.language_of(text) or "-" for text in truth.sentences]
+
+
+def _ratio(part: Float64Array, whole: Float64Array) -> Float64Array:
+    """NaN where both are 0."""
+    found = np.full(np.shape(whole), np.nan)
+    return np.divide(part, whole, out=found, where=whole > 0)
+
+
+def _defined(value: Float64Array) -> float | None:
+    return None if np.isnan(value) else float(value)
