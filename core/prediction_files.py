@@ -74,7 +74,7 @@ def maps_of_patient(
     and carried to the patient's by nearest neighbour. The air around the head is in no region.
 
     Returns:
-        Both uint8; heatmaps are probabilities in steps of :data:`HEATMAP_STEP`.
+        Both uint8; heatmaps are those of :func:`heatmaps_of_patient`.
     """
     from crossdl.preprocessing import labels_on, maps_on
 
@@ -84,14 +84,25 @@ def maps_of_patient(
     hu = maps_on(volume.array[None], target, finer)[0]
     head = _filled((hu > anatomy.tissue_threshold) & (labels_on(everywhere, finer) > 0))
     labels = region_labels(maps_on(prediction.region_maps, source, finer) * head)
-    heat = np.empty((anatomy.n_types, *target.shape), dtype=np.uint8)
-    scaled = prediction.abnormality_maps / np.float32(HEATMAP_STEP)
-    for start in range(0, target.shape[0], _SLAB):
-        slab = heat[:, start : start + _SLAB]
-        np.rint(
-            maps_on(scaled, source, _from(target, start, slab.shape[1])), slab, casting="unsafe"
-        )
+    heat = heatmaps_of_patient(prediction, target)
     return labels_on(RegionMap(labels, finer), target), heat
+
+
+def heatmaps_of_patient(prediction: Prediction, grid: Grid) -> LabelArray:
+    """The abnormality maps on a scan's own grid by trilinear interpolation.
+
+    Returns:
+        ``(M, D, H, W)`` uint8, probabilities in steps of :data:`HEATMAP_STEP`.
+    """
+    from crossdl.preprocessing import maps_on
+
+    scaled = prediction.abnormality_maps / np.float32(HEATMAP_STEP)
+    heat = np.empty((len(scaled), *grid.shape), dtype=np.uint8)
+    for start in range(0, grid.shape[0], _SLAB):
+        slab = heat[:, start : start + _SLAB]
+        part = maps_on(scaled, prediction.grid, _from(grid, start, slab.shape[1]))
+        np.rint(part, slab, casting="unsafe")
+    return heat
 
 
 def _from(grid: Grid, start: int, count: int) -> Grid:
