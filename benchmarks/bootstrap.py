@@ -12,7 +12,8 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from crossdl.anatomy import load_anatomy
-from crossdl.statistics.auroc import bootstrap_auroc, resample_weights
+from crossdl.statistics.auroc import bootstrap_auroc
+from crossdl.statistics.bootstrap import resample_weights
 
 
 def main() -> None:

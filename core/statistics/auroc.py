@@ -15,10 +15,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from crossdl.evaluation.cases import Estimate
+from crossdl.evaluation.cases import Estimate, IndexArray
+from crossdl.statistics.bootstrap import (
+    Groups,
+    IntervalKind,
+    confidence_interval,
+    resample_weights,
+)
+from crossdl.statistics.placements import auroc_without_each_group
 from crossdl.types import BoolArray, Float64Array, FloatArray
 
-IndexArray = npt.NDArray[np.int64]
 _BLOCK = 2_000_000
 """Numbers of one temporary array; resamples are processed in blocks of this size."""
 
@@ -80,29 +86,6 @@ def auroc(truth: npt.ArrayLike, score: npt.ArrayLike) -> float | None:
     return None if np.isnan(area[0]) else float(area[0])
 
 
-def resample_weights(
-    groups: Sequence[str] | npt.NDArray[np.generic], n_resamples: int, seed: int
-) -> tuple[IndexArray, Float64Array]:
-    """How often each group (patient) is drawn, with replacement, in each bootstrap resample.
-
-    Args:
-        groups: ``(n,)`` group of each item.
-        n_resamples: R.
-        seed: Equal seeds give equal weights.
-
-    Returns:
-        ``owner`` ``(n,)``, the index of each item's group among G, and ``weights``
-        ``(G, 1 + R)`` float64, whose first column is ones: the sample itself.
-    """
-    names, owner = np.unique(np.asarray(groups), return_inverse=True)
-    weights = np.ones((names.size, 1 + n_resamples))
-    if names.size:
-        shares = np.full(names.size, 1 / names.size)
-        drawn = np.random.default_rng(seed).multinomial(names.size, shares, size=n_resamples)
-        weights[:, 1:] = drawn.T
-    return owner.astype(np.int64), weights
-
-
 def weighted_auroc(
     truth: BoolArray, score: Float64Array, owner: IndexArray, weights: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
@@ -134,15 +117,16 @@ def weighted_auroc(
 def bootstrap_auroc(
     truth: npt.ArrayLike,
     scores: npt.ArrayLike,
-    groups: Sequence[str] | npt.NDArray[np.generic],
+    groups: Groups,
     sets: Mapping[str, Sequence[int]],
     *,
     weighted_macros: Mapping[str, Sequence[int]] | None = None,
     n_resamples: int = 1000,
     seed: int = 0,
     confidence: float = 0.95,
+    interval: IntervalKind = "percentile",
 ) -> dict[str, Estimate]:
-    """AUROC of named sets of cells with percentile intervals from resampled groups.
+    """AUROC of named sets of cells with intervals from resampled groups.
 
     Args:
         truth: ``(n, C)`` 0/1, n items by C cells; NaN (not assessed) leaves an item out.
@@ -156,6 +140,7 @@ def bootstrap_auroc(
         n_resamples: Bootstrap resamples; 0 gives no intervals.
         seed: Equal seeds give equal intervals.
         confidence: Between 0 and 1.
+        interval: See :func:`crossdl.statistics.bootstrap.confidence_interval`.
 
     Returns:
         Name → estimate, sets first. ``value`` is None where a class is missing. The interval
@@ -172,15 +157,17 @@ def bootstrap_auroc(
     known: dict[tuple[int, ...], tuple[Float64Array, Float64Array]] = {}
 
     def areas(cells: tuple[int, ...]) -> tuple[Float64Array, Float64Array]:
+        """Of the sample, of the resamples, and for bca without each group."""
         if cells not in known:
             chosen = list(cells)
             entered = assessed[:, chosen]
-            known[cells] = weighted_auroc(
-                labels[:, chosen][entered],
-                values[:, chosen][entered],
-                np.repeat(owner, len(chosen))[entered.ravel()],
-                weights,
-            )
+            truths, values_ = labels[:, chosen][entered], values[:, chosen][entered]
+            owners = np.repeat(owner, len(chosen))[entered.ravel()]
+            found = [weighted_auroc(truths, values_, owners, weights)]
+            if interval == "bca":
+                found.append(auroc_without_each_group(truths, values_, owners, len(weights)))
+            area, positives = (np.concatenate(part) for part in zip(*found, strict=True))
+            known[cells] = area, positives
         return known[cells]
 
     def estimate(drawn: Float64Array, chosen: list[int]) -> Estimate:
@@ -188,7 +175,14 @@ def bootstrap_auroc(
         positive = labels[:, chosen] & entered
         classes = (positive, entered & ~positive)
         carriers = [np.unique(owner[mask.any(axis=1)]).size for mask in classes]
-        low, high = _interval(drawn[1:], confidence) if min(carriers) > 1 else (None, None)
+        low = high = None
+        if min(carriers) > 1:
+            low, high = confidence_interval(
+                drawn[: 1 + n_resamples],
+                drawn[1 + n_resamples :],
+                confidence=confidence,
+                kind=interval,
+            )
         value = None if np.isnan(drawn[0]) else float(drawn[0])
         return Estimate(value, low, high, int(entered.sum()), int(positive.sum()))
 
@@ -214,7 +208,7 @@ def bootstrap_auroc(
 def roc_curve(
     truth: npt.ArrayLike,
     scores: npt.ArrayLike,
-    groups: Sequence[str] | npt.NDArray[np.generic],
+    groups: Groups,
     *,
     n_resamples: int = 1000,
     seed: int = 0,
@@ -282,15 +276,6 @@ def _checked(
     if not np.isfinite(values).all():
         raise ValueError("scores must be finite")
     return labels, known, values
-
-
-def _interval(drawn: Float64Array, confidence: float) -> tuple[float | None, float | None]:
-    """Percentile interval of the defined resamples."""
-    defined = drawn[~np.isnan(drawn)]
-    if not defined.size:
-        return None, None
-    low, high = np.quantile(defined, ((1 - confidence) / 2, (1 + confidence) / 2))
-    return float(low), float(high)
 
 
 def _tallies(

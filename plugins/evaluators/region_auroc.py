@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from pydantic import Field
 
-from crossdl.config import ComponentConfig
 from crossdl.evaluation.cases import Estimate, Evaluation, EvaluationSet
+from crossdl.evaluation.resampling import ResamplingConfig
 from crossdl.interfaces import Evaluator
 from crossdl.statistics.auroc import union
 from crossdl.types import BoolArray, FloatArray
@@ -21,14 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class RegionAurocConfig(ComponentConfig):
+class RegionAurocConfig(ResamplingConfig):
     """Options of the region-level AUROC."""
 
     kind: Literal["region_auroc"] = "region_auroc"
-    n_resamples: int = Field(
-        1000, ge=0, description="bootstrap resamples of patients; 0 gives no intervals"
-    )
-    confidence: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals")
 
 
 class RegionAuroc(Evaluator[RegionAurocConfig]):
@@ -67,6 +62,7 @@ class RegionAuroc(Evaluator[RegionAurocConfig]):
             flat_truth, flat_scores, cases.patient_ids, sets,
             weighted_macros={"region/weighted_macro": macro},
             n_resamples=n_resamples, seed=seed, confidence=confidence,
+            interval=self.config.interval,
         )  # fmt: skip
         headline = ("region/micro", "region/weighted_macro")
         metrics = {name: metrics[name] for name in dict.fromkeys((*headline, *metrics))}

@@ -5,22 +5,17 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
-from crossdl.config import ComponentConfig
 from crossdl.evaluation.cases import Evaluation, EvaluationSet
+from crossdl.evaluation.resampling import ResamplingConfig
 from crossdl.interfaces import Evaluator
 from crossdl.statistics.auroc import union
 
 
-class ScanAurocConfig(ComponentConfig):
+class ScanAurocConfig(ResamplingConfig):
     """Options of the scan-level AUROC."""
 
     kind: Literal["scan_auroc"] = "scan_auroc"
-    n_resamples: int = Field(
-        1000, ge=0, description="bootstrap resamples of patients; 0 gives no intervals"
-    )
-    confidence: float = Field(0.95, gt=0, lt=1, description="coverage of the intervals")
 
 
 class ScanAuroc(Evaluator[ScanAurocConfig]):
@@ -51,6 +46,7 @@ class ScanAuroc(Evaluator[ScanAurocConfig]):
             n_resamples=n_resamples,
             seed=seed,
             confidence=confidence,
+            interval=self.config.interval,
         )
         curves = {
             title: (

@@ -12,11 +12,11 @@ from sklearn.metrics import roc_curve as sklearn_roc_curve
 from crossdl.statistics.auroc import (
     auroc,
     bootstrap_auroc,
-    resample_weights,
     roc_curve,
     union,
     weighted_auroc,
 )
+from crossdl.statistics.bootstrap import resample_weights
 
 
 @st.composite
