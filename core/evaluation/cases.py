@@ -85,6 +85,8 @@ class EvaluationSet:
         region_scores: ``(n, N, M)`` float32, NaN of regions that have no scores.
         scan_scores: ``(n, M)`` float32.
         quality_ok: ``(n,)`` False where a prediction carries a flag.
+        gold: ``(n,)`` False where truth is only what the scan's report was read to say; None
+            where all truth is gold.
         reads: Other labels of whole scans (external readers' findings, diseases) by name,
             ``(n,)`` float32, NaN where not assessed.
         measured: Kind of evaluator → what its :meth:`Evaluator.measure` said of each scan.
@@ -102,6 +104,7 @@ class EvaluationSet:
     region_scores: FloatArray
     scan_scores: FloatArray
     quality_ok: BoolArray
+    gold: BoolArray | None = None
     reads: Mapping[str, FloatArray] = field(default_factory=dict)
     measured: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     report_scores: FloatArray | None = None
@@ -129,6 +132,7 @@ class EvaluationSet:
             self.region_scores[at],
             self.scan_scores[at],
             self.quality_ok[at],
+            None if self.gold is None else self.gold[at],
             {name: values[at] for name, values in self.reads.items()},
             {kind: tuple(found[i] for i in at) for kind, found in self.measured.items()},
             None if self.report_scores is None else self.report_scores[at],

@@ -91,6 +91,7 @@ def evaluation_set(
         region_scores=stack("region_scores"),
         scan_scores=stack("scan_scores"),
         quality_ok=np.array([line["quality_ok"] for line in lines], dtype=np.bool_),
+        gold=np.array([line["truth_source"] == "gold" for line in lines], dtype=np.bool_),
         reads={
             name: np.array([line["reads"].get(name) for line in lines], dtype=np.float32)
             for name in reads

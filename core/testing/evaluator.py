@@ -8,8 +8,9 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from crossdl.anatomy import Anatomy
-from crossdl.evaluation.cases import Estimate, Evaluation, EvaluationSet
+from crossdl.evaluation.cases import Estimate, Evaluation, EvaluationSet, SentenceScores
 from crossdl.testing.checks import Subject, as_json, check, ensure
+from crossdl.types import FloatArray
 
 N_SCANS = 60
 
@@ -29,11 +30,12 @@ def perfect_predictions(subject: Subject) -> None:
 def worse_predictions(subject: Subject) -> None:
     """Scores without information give AUROCs around 0.5, so the scores are really used."""
     cases = example_cases(subject.anatomy)
-    rng = np.random.default_rng(3)
+    other = example_cases(subject.anatomy, noise=1.0, seed=3)
     noise = replace(
         cases,
-        region_scores=rng.random(cases.region_scores.shape, dtype=np.float32),
-        scan_scores=rng.random(cases.scan_scores.shape, dtype=np.float32),
+        region_scores=other.region_scores,
+        scan_scores=np.random.default_rng(3).random(cases.scan_scores.shape, dtype=np.float32),
+        report_scores=other.report_scores,
     )
     values = [
         e.value
@@ -49,7 +51,11 @@ def worse_predictions(subject: Subject) -> None:
 def one_class(subject: Subject) -> None:
     """Where all scans are negative an AUROC is None, not 0.5, and nothing fails."""
     cases = example_cases(subject.anatomy)
-    found = _evaluated(subject, replace(cases, truth=np.zeros_like(cases.truth)))
+    negative = replace(cases, truth=np.zeros_like(cases.truth))
+    if cases.sentences is not None:
+        none = np.zeros_like(cases.sentences.truth)
+        negative = replace(negative, sentences=replace(cases.sentences, truth=none))
+    found = _evaluated(subject, negative)
     for name, estimate in _aurocs(subject, found).items():
         undefined = estimate.value is None and estimate.low is None and estimate.high is None
         ensure(undefined, f"{name} of scans of one class is {estimate.value}, not None")
@@ -99,6 +105,9 @@ def order_is_irrelevant(subject: Subject) -> None:
 def example_cases(anatomy: Anatomy, noise: float = 0.0, seed: int = 0) -> EvaluationSet:
     """Truth with both classes in every possible cell, and scores that follow it.
 
+    Every scan has a report that says what is true, in one sentence per abnormal region and one
+    without findings.
+
     Args:
         anatomy: Gives N and M.
         noise: Largest deviation of a score from the truth; 0 means perfect predictions.
@@ -109,12 +118,25 @@ def example_cases(anatomy: Anatomy, noise: float = 0.0, seed: int = 0) -> Evalua
     truth = np.zeros((N_SCANS, n + 2, m), dtype=np.float32)
     truth[:, :-2] = (rng.random((N_SCANS, n, m)) < 0.3) & anatomy.possible
     truth[: N_SCANS // 3] = 0
-    scores = truth[:, :-2] * (1 - noise) + noise * rng.random((N_SCANS, n, m))
-    regions = np.asarray(scores, dtype=np.float32)
+
+    def scores(true: FloatArray) -> FloatArray:
+        return np.asarray(true * (1 - noise) + noise * rng.random(true.shape), dtype=np.float32)
+
+    regions = scores(truth[:, :-2])
     names = tuple(f"scan{i:03d}" for i in range(N_SCANS))
     patients = tuple(f"patient{i // 2:03d}" for i in range(N_SCANS))
     quality = np.ones(N_SCANS, dtype=np.bool_)
-    return EvaluationSet(names, patients, truth, regions, regions.max(axis=1), quality)
+    abnormal = truth.any(axis=2)
+    abnormal[:, -1] = True  # the row of the sentence without findings
+    owner, row = np.nonzero(abnormal)
+    said = np.concatenate([np.eye(n + 2, dtype=np.float32)[row], truth[owner, row]], axis=1)
+    said[~truth[owner, row].any(axis=1)] = 0
+    heard = scores(said)
+    return EvaluationSet(
+        names, patients, truth, regions, regions.max(axis=1), quality,
+        report_scores=scores(truth),
+        sentences=SentenceScores(owner, said, heard, heard > 0.5),
+    )  # fmt: skip
 
 
 def _aurocs(subject: Subject, found: Evaluation) -> dict[str, Estimate]:
