@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,22 @@ Kind = Literal[
     "tumour",
 ]
 """Kinds of lesions; which abnormality types a kind has follows from its cells."""
+
+DISEASES: Mapping[Kind, str] = {
+    "haematoma": "intraparenchymal haematoma",
+    "contusion": "contusion",
+    "epidural": "epidural haematoma",
+    "subdural": "subdural haematoma",
+    "subarachnoid": "subarachnoid haemorrhage",
+    "intraventricular": "intraventricular haemorrhage",
+    "infarct": "infarct",
+    "encephalomalacia": "encephalomalacia",
+    "oedema": "oedema",
+    "hygroma": "subdural hygroma",
+    "arachnoid_cyst": "arachnoid cyst",
+    "tumour": "tumour",
+}
+"""What a reader calls a scan that shows such a lesion."""
 
 Confounder = Literal[
     "choroid_calcification",
@@ -73,3 +90,9 @@ class Story:
     confounders: tuple[Confounder, ...] = ()
     midline_shift_mm: float = 0.0
     other_places: tuple[tuple[int, int, str | None], ...] = ()
+
+
+def diseases(story: Story) -> dict[str, float]:
+    """Every one of :data:`DISEASES`: 1 if the scan shows it, else 0."""
+    shown = {finding.kind for finding in story.findings}
+    return {name: float(kind in shown) for kind, name in DISEASES.items()}

@@ -17,6 +17,7 @@ from crossdl.cache import digest, location, stored
 from crossdl.interfaces import CohortSource
 from crossdl.plugins.atlases._mni_model import HeadModel, head_model
 from crossdl.plugins.cohorts._phantom_config import PhantomConfig
+from crossdl.plugins.cohorts._phantom_findings import diseases
 from crossdl.plugins.cohorts._phantom_head import Space
 from crossdl.plugins.cohorts._phantom_painter import Painter
 from crossdl.plugins.cohorts._phantom_plan import lesion_data
@@ -70,7 +71,10 @@ class Phantom(CohortSource[PhantomConfig]):
     """
 
     def records(self) -> Sequence[ScanRecord]:
-        """All scans; those that are not in the cache are rendered, two at a time."""
+        """All scans; those that are not in the cache are rendered, two at a time.
+
+        ``reads`` say of every disease that phantoms may have whether the scan shows it.
+        """
         plans = self._plans
         missing = [p for p in plans.values() if not location("phantom", self._key(p)).is_dir()]
         if missing:
@@ -195,5 +199,12 @@ class Phantom(CohortSource[PhantomConfig]):
         )
 
     def _record(self, plan: Plan) -> ScanRecord:
-        findings, truth = self._report(plan).findings, self._scan(plan).truth
-        return ScanRecord(plan.scan_id, plan.patient_id, plan.split, findings, truth)
+        scan = self._scan(plan)
+        return ScanRecord(
+            plan.scan_id,
+            plan.patient_id,
+            plan.split,
+            self._report(plan).findings,
+            scan.truth,
+            reads=diseases(scan.story),
+        )

@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from crossdl.anatomy import Anatomy, load_anatomy
 from crossdl.catalog import default_catalog
 from crossdl.plugins.atlases._mni_model import head_model
+from crossdl.plugins.cohorts._phantom_findings import DISEASES, Kind
 from crossdl.plugins.cohorts._phantom_head import Space, make_body, make_pose, model_index
 from crossdl.plugins.cohorts._phantom_truth import gold_matrix, without_specks
 from crossdl.plugins.cohorts.phantom import Phantom, PhantomConfig
@@ -122,6 +124,27 @@ def test_matrix_says_what_the_voxels_say(
                     assert overlap < max(0.15, 0.51 * total)
         assert not record.truth[-1].any()
     assert cells > 10
+
+
+def test_reads_name_the_diseases_that_are_visible(
+    anatomy: Anatomy, cohort: Phantom, records: list[ScanRecord]
+) -> None:
+    assert {kind for kind in DISEASES} == set(get_args(Kind))
+    seen = set()
+    for record in records:
+        assert record.truth is not None
+        assert list(record.reads) == list(DISEASES.values())
+        shown = {name for name, value in record.reads.items() if value == 1}
+        assert shown | {name for name, value in record.reads.items() if value == 0} == {
+            *DISEASES.values()
+        }
+        assert bool(shown) == bool(record.truth.any())
+        if "epidural haematoma" in shown:
+            assert record.truth[:, anatomy.type_names.index("extra_hyper")].any()
+        if "infarct" in shown:
+            assert record.truth[:, anatomy.type_names.index("intra_hypo")].any()
+        seen |= shown
+    assert len(seen) > 3
 
 
 def test_gold_matrix_of_drawn_lesions(anatomy: Anatomy) -> None:
