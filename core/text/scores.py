@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from crossdl.labels import LabelSet
 from crossdl.statistics.auroc import auroc
+from crossdl.statistics.bootstrap import Groups, group_sums
 from crossdl.types import BoolArray, Float64Array, SentenceLabels
 
 
@@ -40,30 +40,26 @@ class Counts:
         return cls(*(np.asarray(c.sum(0, dtype=float)) for c in (truth & stated, truth, stated)))
 
     @classmethod
-    def weighted(
-        cls,
-        truth: BoolArray,
-        stated: BoolArray,
-        owner: npt.NDArray[np.int64],
-        weights: Float64Array,
-    ) -> Counts:
-        """Counts under many weightings of the texts' groups, such as resampled patients.
+    def by_group(cls, truth: BoolArray, stated: BoolArray, groups: Groups) -> Counts:
+        """Counts of each of G groups of the texts, such as patients.
 
         Args:
             truth: ``(n, K)``.
             stated: ``(n, K)``.
-            owner: ``(n,)`` group of each text, below G.
-            weights: ``(G, R)`` weight of each group in each resample.
+            groups: ``(n,)``.
 
         Returns:
-            ``(K, R)``.
+            ``(G, K)``, groups as in :func:`crossdl.statistics.bootstrap.resample_weights`.
         """
-        from scipy.sparse import coo_array
+        return cls(*(group_sums(c, groups) for c in (truth & stated, truth, stated)))
 
-        size = (len(weights), len(owner))
-        member = coo_array((np.ones(len(owner)), (owner, np.arange(len(owner)))), size).tocsr()
-        each = ((member @ c.astype(np.float64)).T for c in (truth & stated, truth, stated))
-        return cls(*(counts @ weights for counts in each))
+    def weighted(self, weights: Float64Array) -> Counts:
+        """Counts of groups, ``(G, K)``, under their weights, ``(G, R)`` → ``(K, R)``."""
+        return Counts(*(c.T @ weights for c in (self.both, self.true, self.stated)))
+
+    def take(self, labels: slice) -> Counts:
+        """Some of the labels, the last axis."""
+        return Counts(*(c[..., labels] for c in (self.both, self.true, self.stated)))
 
     @property
     def pooled(self) -> Counts:
