@@ -128,12 +128,21 @@ def flatten_errors(
         elif kind == "value_error":
             message = message.removeprefix("Value error, ")
         flat.append((path, message, kind))
-    broken = [path for path, _, kind in flat if kind != "too_short"]
+    broken = [path for path, _, _ in flat]
     return [
         (path, message, kind)
         for path, message, kind in flat
-        if kind != "too_short" or not any(p[: len(path)] == path for p in broken)
+        if kind != "too_short" or not any(p != path and p[: len(path)] == path for p in broken)
     ]  # items that are wrong do not count, but the list need not be longer
+
+
+def value_label(value: Any) -> str:
+    """Short text for a value of a study or a component: ``top_k(k=5)`` for a table."""
+    if not isinstance(value, dict):
+        return str(value)
+    fields = ", ".join(f"{key}={value_label(v)}" for key, v in value.items() if key != "kind")
+    kind = str(value.get("kind", ""))
+    return f"{kind}({fields})" if fields else kind
 
 
 def _kind(raw: Any) -> str:

@@ -278,7 +278,7 @@ class RegionSegmenter(Component[ConfigT]):
     @property
     def title(self) -> str:
         """What lists of attempts call it: the kind and the fields that are not the default."""
-        from crossdl.registry import value_label
+        from crossdl.config import value_label
 
         return value_label(
             {**self.config.model_dump(exclude_defaults=True), "kind": self.config.kind}

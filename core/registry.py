@@ -1,13 +1,12 @@
-"""``registry.toml``: compositions (one component per slot) and studies (a base and its axes)."""
+"""``registry.toml``: compositions (one component per slot), studies and scales."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -25,10 +24,11 @@ from crossdl.config import ComponentConfig, Loc, Slot, flatten_errors
 from crossdl.errors import ConfigError
 from crossdl.hints import suggest
 from crossdl.inheritance import assign
+from crossdl.study.definition import Scale, Seed, Study
+from crossdl.study.expansion import BadCell, CellPlan, expand
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Mistake = tuple[Loc, str]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class _Model(BaseModel):
@@ -43,6 +43,14 @@ class Composition(_Model):
         "head_ct", description="built-in anatomy, or a .toml file, relative to the registry file"
     )
     seed: Seed = Field(0, description="everything random derives from it")
+    train_share: float = Field(
+        1.0, gt=0, le=1, description="share of the usable training scans that is learnt from"
+    )
+    train_labels: Literal["discretizer", "silver"] = Field(
+        "discretizer",
+        description="weak labels: what the discretizer reads in the reports, or only those that "
+        "people gave the sentences (silver)",
+    )
     cohort: Annotated[SerializeAsAny[ComponentConfig], Slot("cohort")]
     discretizer: Annotated[SerializeAsAny[ComponentConfig], Slot("discretizer")]
     segmenter: Annotated[SerializeAsAny[ComponentConfig], Slot("segmenter")]
@@ -64,36 +72,6 @@ class Composition(_Model):
         return name
 
 
-class Study(_Model):
-    """A comparison: a base composition and the values one of its fields takes."""
-
-    description: str = Field("", description="one sentence for `crossdl list`")
-    base: str = Field(description="name of a composition")
-    axis: str = Field(description="dotted path of the field that varies, e.g. analyzer.pooling")
-    values: tuple[Any, ...] = Field(
-        min_length=1, description="what the field becomes, cell by cell"
-    )
-    seeds: tuple[Seed, ...] = Field(
-        (0,), min_length=1, description="every value runs once per seed"
-    )
-    metrics: tuple[str, ...] = Field((), description="metrics to compare; empty means all")
-
-    @field_validator("axis")
-    @classmethod
-    def _not_the_seed(cls, axis: str) -> str:
-        if axis == "seed":
-            raise ValueError("the seed varies by seeds = [...]; name another field")
-        return axis
-
-    @field_validator("values", "seeds")
-    @classmethod
-    def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        for index, value in enumerate(values):
-            if any(type(value) is type(v) and value == v for v in values[:index]):
-                raise ValueError(f"item {index} ({value_label(value)}) is there twice")
-        return values
-
-
 @dataclass(frozen=True)
 class Registry:
     """A validated registry file.
@@ -104,6 +82,8 @@ class Registry:
         compositions: By name, inheritance resolved; the shipped ones are there as well.
         own: Names of the compositions that stand in the file itself.
         studies: By name; every cell has been validated.
+        scales: By name; those of the file have been validated with its studies, the shipped ones
+            are there as well.
     """
 
     path: Path
@@ -111,6 +91,7 @@ class Registry:
     compositions: Mapping[str, Composition]
     own: tuple[str, ...]
     studies: Mapping[str, Study]
+    scales: Mapping[str, Scale]
 
     def composition(self, name: str, changes: Mapping[str, Any] | None = None) -> Composition:
         """A composition, optionally with fields changed.
@@ -142,22 +123,46 @@ class Registry:
             raise ConfigError(f"composition {name!r} with changes is not valid", problems)
         return made
 
-    def cells(self, name: str) -> Iterator[tuple[str, Composition]]:
-        """All cells of a study as ``(label, composition)``; labels are unique.
+    def cells(
+        self, name: str, scale: str | None = None, changes: Mapping[str, Any] | None = None
+    ) -> list[CellPlan]:
+        """All cells of a study, validated.
+
+        Args:
+            name: Of the study.
+            scale: Of the scale, None for the base as it is.
+            changes: Of the base, as in :meth:`composition`; scales do not touch these fields.
 
         Raises:
-            ConfigError: No such study.
+            ConfigError: No such study or scale, or a cell is not valid.
+        """
+        study, size = self.study(name, scale), self.scales.get(scale or "")
+        base = self.composition(study.base, changes)
+        context = {"catalog": self.catalog}
+        try:
+            return expand(study, base, context, size, changes or {})
+        except BadCell as error:
+            owners = {"study": f"studies.{name}", "scale": f"scales.{scale}"}
+            raise ConfigError(
+                f"study {name!r}{f' at scale {scale!r}' if scale else ''} is not valid",
+                [f"{owners[w]}.{'.'.join(map(str, path))}: {r}" for w, path, r in error.mistakes],
+            ) from error
+
+    def study(self, name: str, scale: str | None = None) -> Study:
+        """A study as it is at a scale.
+
+        Raises:
+            ConfigError: There is no such study or scale.
         """
         if name not in self.studies:
             raise ConfigError(
                 f"{self.path}: there is no study {name!r}{suggest(name, self.studies)}"
             )
-        study = self.studies[name]
-        for value, seed in itertools.product(study.values, study.seeds):
-            yield (
-                f"{study.axis}={value_label(value)}, seed {seed}",
-                self.composition(study.base, {study.axis: value, "seed": seed}),
+        if scale is not None and scale not in self.scales:
+            raise ConfigError(
+                f"{self.path}: there is no scale {scale!r}{suggest(scale, self.scales)}"
             )
+        return self.studies[name].at_scale(scale, self.scales.get(scale or ""))
 
 
 def default_registry_text() -> str:
@@ -181,15 +186,6 @@ def load_registry(path: Path | None = None) -> Registry:
         return read(path)
     with as_file(files("crossdl") / "registry.toml") as shipped:
         return read(shipped)
-
-
-def value_label(value: Any) -> str:
-    """Short text for a value of a study or a component: ``top_k(k=5)`` for a table."""
-    if not isinstance(value, dict):
-        return str(value)
-    fields = ", ".join(f"{key}={value_label(v)}" for key, v in value.items() if key != "kind")
-    kind = str(value.get("kind", ""))
-    return f"{kind}({fields})" if fields else kind
 
 
 def validated(

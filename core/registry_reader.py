@@ -11,18 +11,20 @@ from crossdl.catalog import Catalog
 from crossdl.config import Loc
 from crossdl.errors import ConfigError
 from crossdl.hints import did_you_mean, suggest
-from crossdl.inheritance import BrokenChain, ancestry, lookup, resolve
+from crossdl.inheritance import BrokenChain, ancestry, resolve
 from crossdl.registry import (
     Composition,
     Mistake,
+    ModelT,
     Registry,
-    Study,
     default_registry_text,
     validated,
 )
+from crossdl.study.definition import Scale, Study
+from crossdl.study.expansion import BadCell, expand
 from crossdl.toml_lines import TomlLines
 
-SECTIONS = ("plugin_paths", "compositions", "studies")
+SECTIONS = ("plugin_paths", "compositions", "studies", "scales")
 DEEPEST = 50
 """Levels of tables and lists that a registry file may nest."""
 
@@ -44,9 +46,9 @@ def read(path: Path) -> Registry:
     return Reader(path, text, raw).registry()
 
 
-def shipped_compositions() -> dict[str, dict[str, Any]]:
-    """Tables of the compositions that the package ships, there in every registry."""
-    tables: dict[str, dict[str, Any]] = tomllib.loads(default_registry_text())["compositions"]
+def shipped(section: str) -> dict[str, dict[str, Any]]:
+    """Tables of compositions or scales that the package ships, there in every registry."""
+    tables: dict[str, dict[str, Any]] = tomllib.loads(default_registry_text())[section]
     return tables
 
 
@@ -73,15 +75,12 @@ class Reader:
         catalog = Catalog(self.plugin_folders())
         context = {"catalog": catalog, "folder": self.path.resolve().parent}
         own = self.tables("compositions")
-        tables = {**shipped_compositions(), **own}
+        tables = {**shipped("compositions"), **own}
         compositions = self.compositions(tables, context)
-        studies: dict[str, Study] = {}
-        for name, table in self.tables("studies").items():
-            study, mistakes = validated(Study, table, context)
-            self.add_all(("studies", name), mistakes)
-            if study is not None:
-                studies[name] = study
-        registry = Registry(self.path, catalog, compositions, tuple(own), studies)
+        studies = self.models("studies", Study, self.tables("studies"))
+        own_scales = self.models("scales", Scale, self.tables("scales"))
+        scales = {**self.models("scales", Scale, shipped("scales")), **own_scales}
+        registry = Registry(self.path, catalog, compositions, tuple(own), studies, scales)
         for name, study in studies.items():
             if study.base not in tables:
                 self.add(
@@ -89,7 +88,7 @@ class Reader:
                     f"there is no composition {study.base!r}{did_you_mean(study.base, tables)}",
                 )
             elif study.base in compositions:
-                self.add_all(("studies", name), _study_mistakes(registry, study))
+                self.cells(registry, name, own_scales)
         if self.mistakes:
             count = len(self.mistakes)
             raise ConfigError(
@@ -97,6 +96,40 @@ class Reader:
                 sorted(self.mistakes, key=lambda message: self.mistakes[message]),
             )
         return registry
+
+    def models(
+        self, section: str, model: type[ModelT], tables: dict[str, dict[str, Any]]
+    ) -> dict[str, ModelT]:
+        """The valid tables of a section."""
+        made: dict[str, ModelT] = {}
+        for name, table in tables.items():
+            found, mistakes = validated(model, table, {})
+            self.add_all((section, name), mistakes)
+            if found is not None:
+                made[name] = found
+        return made
+
+    def cells(self, registry: Registry, name: str, scales: dict[str, Scale]) -> None:
+        """Expands a study as it is and at every scale; what is wrong as it is counts once."""
+        study = registry.studies[name]
+        for scale in study.at:
+            if scale not in registry.scales:
+                hint = suggest(scale, registry.scales)
+                self.add(("studies", name, "at", scale), f"there is no such scale{hint}")
+        base, context = registry.compositions[study.base], {"catalog": registry.catalog}
+        for scale in (None, *scales):
+            sized = study.at_scale(scale, scales.get(scale or ""))
+            prefix: Loc = ("studies", name)
+            if scale in study.at and study.at[scale].axes is not None:
+                prefix = ("studies", name, "at", scale)
+            try:
+                expand(sized, base, context, scales.get(scale or ""))
+            except BadCell as error:
+                for where, path, reason in error.mistakes:
+                    start = prefix if where == "study" else ("scales", str(scale))
+                    self.add((*start, *path), reason)
+                if scale is None:
+                    return
 
     def add(self, where: Loc, message: str) -> None:
         """Notes a mistake at a dotted path; the same one counts once."""
@@ -160,20 +193,6 @@ class Reader:
             if composition is not None:
                 made[name] = composition
         return {name: made[name] for name in tables if name in made}
-
-
-def _study_mistakes(registry: Registry, study: Study) -> list[Mistake]:
-    try:
-        lookup(registry.compositions[study.base].model_dump(), study.axis)
-    except ConfigError as error:
-        return [(("axis",), str(error))]
-    mistakes: list[Mistake] = []
-    for index, value in enumerate(study.values):
-        try:
-            registry.composition(study.base, {study.axis: value})
-        except ConfigError as error:
-            mistakes += [(("values", index), problem) for problem in error.problems]
-    return mistakes
 
 
 def _deeper_than(limit: int, raw: dict[str, Any]) -> bool:

@@ -18,16 +18,17 @@ def registry_schema(catalog: Catalog) -> dict[str, Any]:
     ``$defs`` holds one definition per kind, named ``slot.kind``, and one per slot, named by the
     slot: one of its kinds as a table, one of its kinds as a bare name, or a table without a kind
     (fields changed in a composition that extends another). Because of ``extends`` no definition
-    but ``Study`` requires a field; ``crossdl check`` knows what is missing.
+    but ``Study`` and its axes requires a field; ``crossdl check`` knows what is missing.
 
     A kind that cannot be imported is left out and added to ``catalog.problems``.
 
     Example:
         >>> from crossdl.catalog import Catalog
         >>> sorted(registry_schema(Catalog())["properties"])
-        ['compositions', 'plugin_paths', 'studies']
+        ['compositions', 'plugin_paths', 'scales', 'studies']
     """
-    from crossdl.registry import Composition, Study
+    from crossdl.registry import Composition
+    from crossdl.study.definition import Scale, Study
 
     definitions: dict[str, Any] = {}
     for slot in SLOT_FOLDERS:
@@ -53,6 +54,12 @@ def registry_schema(catalog: Catalog) -> dict[str, Any]:
     }
     definitions["Composition"] = composition
     definitions["Study"] = _hoisted(Study, "Study", definitions)
+    scale = _hoisted(Scale, "Scale", definitions)
+    for slot in ("cohort", "discretizer", "segmenter", "analyzer"):
+        tables = scale["properties"][slot]
+        table = {"type": "object", "description": tables["description"]}
+        scale["properties"][slot] = {"anyOf": [table, {"type": "array", "items": table}]}
+    definitions["Scale"] = scale
     return {
         "$schema": _DIALECT,
         "title": "crossdl registry.toml",
@@ -66,6 +73,7 @@ def registry_schema(catalog: Catalog) -> dict[str, Any]:
             },
             "compositions": _named("Composition"),
             "studies": _named("Study"),
+            "scales": _named("Scale"),
         },
         "$defs": definitions,
     }

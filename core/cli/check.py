@@ -19,7 +19,7 @@ def check(
 
     registry = load_registry(file)
     warn(registry.catalog.problems)
-    cells = sum(1 for name in registry.studies for _ in registry.cells(name))
+    cells = sum(len(registry.cells(name)) for name in registry.studies)
     compositions, studies = len(registry.own), len(registry.studies)
     print(
         f"ok: {compositions} composition{'s' if compositions != 1 else ''}, "

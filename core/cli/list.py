@@ -19,7 +19,7 @@ def list_kinds(
     ] = None,
     registry: RegistryFile = None,
 ) -> None:
-    """List kinds with their owner, compositions and studies. Imports no plugin's libraries."""
+    """List kinds with owners, compositions, studies and scales. Imports no plugin's libraries."""
     from rich.table import Table
 
     from crossdl.catalog import SLOT_FOLDERS
@@ -36,6 +36,7 @@ def list_kinds(
         for title, described in (
             ("composition", book.compositions),
             ("study", book.studies),
+            ("scale", book.scales),
         ):
             if described:
                 table = Table(title, "description", box=None, pad_edge=False)

@@ -21,6 +21,9 @@ def show(
         str, typer.Argument(help="Composition, study, kind, or slot/kind such as pooling/max.")
     ],
     registry: RegistryFile = None,
+    scale: Annotated[
+        str | None, typer.Option(help="Show a study's cells as they are at this scale.")
+    ] = None,
 ) -> None:
     """Show a composition with every default filled in, a study's cells, or a kind's fields."""
     from crossdl.cli.list import warn
@@ -37,7 +40,7 @@ def show(
             )
         )
     elif name in book.studies:
-        _show_study(book, name)
+        _show_study(book, name, scale)
     else:
         for entry in _entries(book, name):
             _show_kind(book.catalog, entry)
@@ -61,13 +64,15 @@ def _entries(book: Registry, name: str) -> list[Entry]:
     return found
 
 
-def _show_study(book: Registry, name: str) -> None:
-    study = book.studies[name]
+def _show_study(book: Registry, name: str, scale: str | None) -> None:
+    study = book.study(name, scale)
     if study.description:
         print(study.description)
     print(f"base = {study.base}")
-    for label, _ in book.cells(name):
-        print(f"  {label}")
+    for axis in study.axes:
+        print(f"{axis.title or axis.name}: {', '.join(axis.value_titles)}")
+    for cell in book.cells(name, scale):
+        print(f"  {cell.slug}: {cell.label}")
 
 
 def _show_kind(catalog: Catalog, entry: Entry) -> None:

@@ -64,8 +64,7 @@ pooling = { kind = "best", kk = 3 }
 
 [studies.s]
 base = "bas"
-axis = "analyzer.pooling"
-values = ["largest"]
+axes = [{ field = "analyzer.pooling", values = ["largest"] }]
 """
     )
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -168,70 +167,6 @@ analyzer = { pooling = { kind = "best", floor = 0.25 } }
     assert analyzer["d"]["pooling"] == {"kind": "best", "k": 7, "floor": 0.25}
 
 
-STUDY = "[studies.s]\nbase = 'base'\n"
-
-
-def test_cells_of_a_study(registry_file: Write) -> None:
-    registry = load_registry(
-        registry_file(
-            STUDY
-            + "axis = 'analyzer.pooling'\nseeds = [1, 2]\n"
-            + "values = ['largest', {kind = 'best', k = 3}, {kind = 'best', k = 4}]\n"
-        )
-    )
-    cells = dict(registry.cells("s"))
-    assert list(cells)[:3] == [
-        "analyzer.pooling=largest, seed 1",
-        "analyzer.pooling=largest, seed 2",
-        "analyzer.pooling=best(k=3), seed 1",
-    ]
-    assert len(cells) == 6
-    cell = cells["analyzer.pooling=best(k=4), seed 2"].model_dump()
-    assert (cell["seed"], cell["analyzer"]["pooling"]["k"]) == (2, 4)
-
-
-def test_an_axis_may_lead_through_defaults_and_lists(registry_file: Write) -> None:
-    registry = load_registry(
-        registry_file(
-            STUDY + "axis = 'evaluators.0.resamples'\nvalues = [1, 2]\n"
-            "[studies.t]\nbase='base'\naxis='analyzer.optimizer.rate'\nvalues=[0.5]\n"
-        )
-    )
-    resamples = [c.model_dump()["evaluators"][0]["resamples"] for _, c in registry.cells("s")]
-    assert resamples == [1, 2]
-    ((_, cell),) = registry.cells("t")
-    assert cell.model_dump()["analyzer"]["optimizer"]["rate"] == 0.5
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (
-            "axis='analyzer.poling'\nvalues=['best']",
-            "axis: analyzer has no field 'poling'; did you",
-        ),
-        ("axis='analyser'\nvalues=['net']", "axis: a composition has no field 'analyser'; did you"),
-        ("axis='analyzer.epochs.x'\nvalues=[1]", "analyzer.epochs is a single value"),
-        ("axis='evaluators.4'\nvalues=['count']", "evaluators is a list: give a position"),
-        ("axis='seed'\nvalues=[1]", "axis: the seed varies by seeds"),
-        ("axis='analyzer.epochs'\nvalues=[1, 1]", "values: item 1 (1) is there twice"),
-        ("axis='analyzer.epochs'\nvalues=[]", "values: Tuple should have at least 1 item"),
-        ("axis='analyzer.epochs'\nvalues=[3, 0]", "values.1: analyzer.epochs: Input should be"),
-        ("axis='analyzer.pooling'\nvalues=['bset']", "pooling: there is no pooling of kind 'bset'"),
-        (
-            "axis='analyzer.pooling'\nvalues=[{kind='best', kk=1}]",
-            "values.0: analyzer.pooling.kk: unknown field",
-        ),
-        ("axis='analyzer.epochs'\nvalues=[3]\nseeds=[-1]", "seeds.0: Input should be greater"),
-        ("axis='analyzer.epochs'\nvalues=[3]\nmetric=['a']", "metric: unknown field; did you mean"),
-    ],
-)
-def test_mistakes_of_studies(registry_file: Write, text: str, expected: str) -> None:
-    problem = only_problem(registry_file(STUDY + text))
-    assert problem.startswith("line ")
-    assert expected in problem
-
-
 def test_changes(registry_file: Write) -> None:
     registry = load_registry(registry_file(""))
     made = registry.composition(
@@ -246,7 +181,7 @@ def test_changes(registry_file: Write) -> None:
     with pytest.raises(ConfigError, match="did you mean 'base'"):
         registry.composition("bas")
     with pytest.raises(ConfigError, match="no study"):
-        list(registry.cells("s"))
+        registry.cells("s")
 
 
 def test_plugin_paths_are_relative_to_the_file(tmp_path: Path, fakes: Path) -> None:
@@ -315,6 +250,7 @@ WORDS = [
     *("cohort", "discretizer", "segmenter", "analyzer", "evaluators", "pooling", "seed", "axis"),
     *("values", "seeds", "metrics", "anatomy", "few", "silent", "blank", "net", "count", "best"),
     *("k", "epochs", "optimizer", "atlas", "analyzer.pooling.k", "evaluators.0", "0", "", "é.b"),
+    *("axes", "field", "titles", "title", "at", "scales"),
 ]
 scalars = (
     st.sampled_from(WORDS)
@@ -344,7 +280,17 @@ COMPLETE = {
 @settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(raw=st.dictionaries(st.sampled_from(WORDS), trees, max_size=6), changes=trees)
 @example(raw={"compositions": {"a": {"extends": "a"}}}, changes={})
-@example(raw={"studies": {"a": {"base": "base", "axis": "analyzer", "values": [{}]}}}, changes={})
+@example(
+    raw={"studies": {"a": {"base": "base", "axes": [{"field": "analyzer", "values": [{}]}]}}},
+    changes={},
+)
+@example(
+    raw={
+        "studies": {"a": {"base": "base", "axes": [{"values": [{"seed": 1}]}], "at": {"s": {}}}},
+        "scales": {"s": {"analyzer": [{"kind": 3}, {}]}, "t": {"analyzer": {"epochs": "x"}}},
+    },
+    changes={},
+)
 def test_no_table_raises_anything_but_our_errors(
     raw: dict[str, Any], changes: Any, fakes: Path
 ) -> None:

@@ -55,8 +55,8 @@ def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
 
 def test_list_names_kinds_owners_compositions_and_studies(registry_file: Write) -> None:
     file = registry_file(
-        "[studies.s]\ndescription='two poolings'\nbase='base'\naxis='analyzer.pooling'\n"
-        "values=['best', 'largest']\n"
+        "[studies.s]\ndescription='two poolings'\nbase='base'\n"
+        "axes=[{field='analyzer.pooling', values=['best', 'largest']}]\n"
     )
     done = run("list", "--registry", file)
     assert done.returncode == 0, done.stderr
@@ -79,7 +79,7 @@ def test_list_of_an_unknown_slot() -> None:
 
 def test_check_counts(registry_file: Write) -> None:
     file = registry_file(
-        "[studies.s]\nbase='base'\naxis='analyzer.pooling'\nvalues=['best', 'largest']\n"
+        "[studies.s]\nbase='base'\naxes=[{field='analyzer.pooling', values=['best', 'largest']}]\n"
         "seeds=[1, 2, 3]\n"
     )
     done = run("check", file)
@@ -106,9 +106,15 @@ def test_show_a_composition_with_its_defaults(registry_file: Write) -> None:
 
 
 def test_show_a_study(registry_file: Write) -> None:
-    text = "[studies.s]\nbase='base'\naxis='analyzer.epochs'\nvalues=[1, 2]\n"
-    done = run("show", "s", "--registry", registry_file(text))
-    assert "analyzer.epochs=2, seed 0" in done.stdout
+    text = (
+        "[studies.s]\nbase='base'\naxes=[{field='analyzer.epochs', values=[1, 2]}]\n"
+        "[scales.big]\nseeds=[7]\n"
+    )
+    file = registry_file(text)
+    assert "  2_seed0: 2, seed 0\n" in run("show", "s", "--registry", file).stdout
+    assert "seed 7" in run("show", "s", "--scale", "big", "--registry", file).stdout
+    wrong = run("show", "s", "--scale", "bg", "--registry", file).stderr
+    assert "there is no scale 'bg'; did you mean 'big'?" in wrong
 
 
 @pytest.mark.parametrize("name", ["best", "pooling/best"])
