@@ -1,4 +1,4 @@
-"""F1, precision and recall of the discretizer on single sentences (method.md §7, Fig. 2B)."""
+"""F1, precision and recall of the discretizer on single sentences (Fig. 2B of Liu et al.)."""
 
 from __future__ import annotations
 
