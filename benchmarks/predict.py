@@ -34,7 +34,8 @@ STAGES = {
     "crossdl.prediction_files:maps_of_patient": "maps to the patient's grid",
     "crossdl.io.volumes:write_ct": "write the CT",
     "crossdl.io.volumes:write_volume": "write regions and heatmaps",
-    "crossdl.prediction_files:write_overlay": "draw and write the picture",
+    "crossdl.prediction_files:overlay": "draw the picture",
+    "crossdl.figures:save_figure": "write the picture",
 }
 """Function → what its own time, without that of the others it calls, is called."""
 

@@ -22,6 +22,7 @@ _OTHER_IMAGES = ("ct.nii.gz", "regions.nii.gz", "overlay.png")
 _SLAB = 8  # slices whose heatmaps exist in float32 at a time
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.table import Table
 
 
@@ -121,18 +122,17 @@ def _filled(tissue: BoolArray) -> BoolArray:
     return np.stack([ndimage.binary_fill_holes(plane) for plane in head])
 
 
-def write_overlay(
-    path: Path,
+def overlay(
     volume: Volume,
     prediction: Prediction,
     labels: LabelArray,
     heat: LabelArray,
     anatomy: Anatomy,
-) -> None:
-    """Draws what :func:`maps_of_patient` gave over the CT, as PNG."""
-    from crossdl.figures import overlay_figure, save_figure
+) -> Figure:
+    """Draws what :func:`maps_of_patient` gave over the CT."""
+    from crossdl.figures import overlay_figure
 
-    figure = overlay_figure(
+    return overlay_figure(
         volume.array,
         labels,
         heat,
@@ -142,7 +142,6 @@ def write_overlay(
         grid=volume.grid,
         scores=prediction.scan_scores.tolist(),
     )
-    save_figure(figure, path)
 
 
 def write_prediction(
@@ -205,9 +204,10 @@ def _write_images(folder: Path, volume: Volume, prediction: Prediction, anatomy:
     """The picture is drawn while the others are compressed, which needs no Python."""
     from concurrent.futures import ThreadPoolExecutor
 
+    from crossdl.figures import save_figure
     from crossdl.io.volumes import write_ct, write_volume
 
-    ct, regions, overlay = _OTHER_IMAGES
+    ct, regions, picture = _OTHER_IMAGES
     labels, heat = maps_of_patient(prediction, volume, anatomy)
 
     def write() -> None:
@@ -218,7 +218,7 @@ def _write_images(folder: Path, volume: Volume, prediction: Prediction, anatomy:
 
     with ThreadPoolExecutor(1) as beside:
         written = beside.submit(write)
-        write_overlay(folder / overlay, volume, prediction, labels, heat, anatomy)
+        save_figure(overlay(volume, prediction, labels, heat, anatomy), folder / picture)
         written.result()
 
 

@@ -2,15 +2,17 @@
 
 ======================  ========================================================
 ``config.json``         the resolved composition, seeds included
-``versions.json``       packages, Python, platform, git revision
+``provenance.json``     command, start, machine, versions, git revision, time of each stage, data
 ``run.log``             what happened, with times
+``discretizer/``        the discretizer, where it has learned from the cohort
 ``training/``           checkpoints and TensorBoard curves; a killed run resumes
 ``model/``              ``model.safetensors`` and ``model.json``
 ``predictions.jsonl``   one test scan a line: scores, truth
 ``validation.jsonl``    the same of validation scans, where an evaluator wants them
 ``failures.json``       items that failed and why
-``figures/``            PNG
-``summary.html``        one self-contained page
+``figures/``            PNG and SVG
+``tables/``             CSV
+``summary.html``        one self-contained page; ``summary.md`` is the same as Markdown
 ``metrics.json``        written last: a run is complete where it stands
 ======================  ========================================================
 """
@@ -21,8 +23,9 @@ import json
 import logging
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,7 @@ from typing import Any
 from crossdl import __version__
 from crossdl.errors import ConfigError
 from crossdl.files import write_json
+from crossdl.results.provenance import command, machine, read_json
 
 _PACKAGES = (
     "torch", "numpy", "scipy", "pandas", "monai", "lightning", "SimpleITK", "itk-elastix",
@@ -62,13 +66,30 @@ class RunDirectory:
             raise ConfigError(f"{path}: exists and is not a run; give another --out")
         path.mkdir(parents=True, exist_ok=True)
         if not existing.is_file():
-            write_json(path / "versions.json", versions())
+            origin = {"command": command(), "started": _now(), "machine": machine()}
+            write_json(self._provenance, {**origin, "versions": versions()})
             write_json(existing, dict(config))
 
     @property
     def complete(self) -> bool:
         """Whether the run has finished."""
         return (self.path / "metrics.json").is_file()
+
+    @property
+    def _provenance(self) -> Path:
+        return self.path / "provenance.json"
+
+    def add_stage(self, title: str, seconds: float) -> None:
+        """Keeps how long a stage took; a stage that ran again has several entries."""
+        known = read_json(self._provenance)
+        entry = {"stage": title, "seconds": round(seconds, 3), "ended": _now()}
+        write_json(self._provenance, {**known, "stages": [*known.get("stages", ()), entry]})
+
+    def add_data(self, facts: Callable[[], Mapping[str, Any]]) -> None:
+        """Keeps what :func:`crossdl.results.provenance.data_facts` says, asked only once."""
+        known = read_json(self._provenance)
+        if "data" not in known:
+            write_json(self._provenance, {**known, "data": dict(facts())})
 
     @contextmanager
     def log(self) -> Iterator[logging.Logger]:
@@ -101,13 +122,27 @@ def versions() -> dict[str, str]:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    source = Path(__file__).resolve().parent
-    try:
-        git = subprocess.run(
-            ["git", "-C", str(source), "rev-parse", "HEAD"],
-            capture_output=True, encoding="utf-8", timeout=10, check=True,
-        )  # fmt: skip
-        found["git"] = git.stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        pass
+    revision = _git_revision(Path(__file__).resolve())
+    if revision is not None:
+        found["git"] = revision
     return found
+
+
+def _git_revision(source: Path) -> str | None:
+    """The commit, with ``-dirty`` where files differ from it; None outside a repository."""
+    git = ["git", "-C", str(source.parent)]
+    try:
+        for arguments in (
+            ["ls-files", "--error-unmatch", source.name],  # not a repository around an install
+            ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        ):
+            done = subprocess.run(
+                [*git, *arguments], capture_output=True, encoding="utf-8", timeout=10, check=True
+            )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

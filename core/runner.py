@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,32 +18,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossdl.anatomy import Anatomy, load_anatomy
+from crossdl.anatomy import Anatomy
 from crossdl.catalog import Catalog
 from crossdl.errors import CrossDLError, InputError
 from crossdl.evaluation.cases import CohortScan, Evaluation, ScanCase
 from crossdl.evaluation.lines import evaluation_set, prediction_line, read_fit, report_fields
-from crossdl.files import filling, write_json, write_text
-from crossdl.interfaces import AbnormalityAnalyzer, CohortSource, Evaluator, ReportDiscretizer
+from crossdl.files import filling, link, write_json, write_text
+from crossdl.interfaces import AbnormalityAnalyzer, CohortSource, Evaluator
 from crossdl.models import load_model, model_digest
 from crossdl.registry import Composition
 from crossdl.rundir import RunDirectory
-from crossdl.types import (
-    AbnormalityMatrix,
-    Prediction,
-    RegionMap,
-    ScanRecord,
-    SentenceLabels,
-    Split,
-    Volume,
-)
+from crossdl.training.preparation import Preparation
+from crossdl.types import Prediction, RegionMap, ScanRecord, Split, Volume
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from crossdl.segmentation import CohortRegions
-    from crossdl.training.samples import Sample
 
 _PREDICTIONS: dict[Split, str] = {
     "valid": "validation.jsonl",
@@ -125,11 +117,13 @@ class _Pipeline:
         self.composition = composition
         self.catalog = catalog
         self.run = run
-        self.workers = workers
         self.console = console
         self.log = log
-        self.anatomy: Anatomy = load_anatomy(composition.anatomy)
-        self.cohort: CohortSource[Any] = self._create("cohort", composition.cohort)
+        self.ready = Preparation(
+            composition, catalog, workers=workers, stage=self._stage, fail=self._fail
+        )
+        self.anatomy: Anatomy = self.ready.anatomy
+        self.cohort: CohortSource[Any] = self.ready.cohort
         self.analyzer: AbnormalityAnalyzer[Any] = self._create("analyzer", composition.analyzer)
         self.failures: list[Failure] = []
 
@@ -142,66 +136,18 @@ class _Pipeline:
         self.log.info("%s: start", title)
         start = time.monotonic()
         yield
-        self.log.info("%s: done in %.1f s", title, time.monotonic() - start)
+        seconds = time.monotonic() - start
+        self.run.add_stage(title, seconds)
+        self.log.info("%s: done in %.1f s", title, seconds)
 
     def _fail(self, scan_id: str, stage: str, reason: str) -> None:
         self.failures.append(Failure(scan_id, stage, reason))
         self.log.warning("%s failed in %s: %s", scan_id, stage, reason)
 
     @cached_property
-    def records(self) -> Sequence[ScanRecord]:
-        """The cohort's scans, read once."""
-        with self._stage("Cohort"):
-            return self.cohort.records()
-
-    @cached_property
-    def readings(self) -> dict[str, SentenceLabels]:
-        """What the discretizer makes of every report."""
-        from crossdl.reports import label_reports
-
-        reported = [r for r in self.records if r.findings is not None]
-        if not reported:
-            return {}
-        with self._stage("Discretize"):
-            discretizer = self._discretizer(self.records)
-            labels = label_reports(discretizer, [r.findings for r in reported])
-        return {r.scan_id: x for r, x in zip(reported, labels, strict=True) if x is not None}
-
-    @cached_property
-    def matrices(self) -> dict[str, AbnormalityMatrix]:
-        """Weak labels of every scan: from its report (E1), or those the cohort brings along."""
-        from crossdl.reports import merge
-
-        brought = ((r.scan_id, r.labels) for r in self.records)
-        found = {scan: AbnormalityMatrix(labels) for scan, labels in brought if labels is not None}
-        return found | {scan: merge(x, self.anatomy) for scan, x in self.readings.items()}
-
-    @cached_property
     def evaluators(self) -> dict[str, Evaluator[Any]]:
         """The composition's, by kind."""
         return {c.kind: self._create("evaluator", c) for c in self.composition.evaluators}
-
-    def _discretizer(self, records: Sequence[ScanRecord]) -> ReportDiscretizer[Any]:
-        """The composition's; one that is yet to be trained learns from the cohort's silver."""
-        from crossdl.text.silver import silver_of
-
-        made: ReportDiscretizer[Any] = self._create("discretizer", self.composition.discretizer)
-        if made.trained:
-            return made
-        model = self.run.path / "discretizer"
-        if not model.is_dir():
-            silver = silver_of(self.cohort, records, self.anatomy)
-            made.fit(
-                silver.train,
-                silver.valid,
-                unlabelled=silver.unlabelled,
-                seed=self.composition.seed,
-                folder=self.run.path / "discretizer_training",
-            )
-            with filling(model) as working:
-                made.save(working)
-        made.load(model)  # what labels is what is kept, rounded weights included
-        return made
 
     def train(self) -> None:
         """Fits the analyzer, unless the run holds a trained one."""
@@ -209,15 +155,15 @@ class _Pipeline:
         if model.is_dir():
             self.analyzer.load(model)
             return
-        splits: tuple[Split, Split] = ("train", "valid")
-        outcome = self._register(self._labelled([r for r in self.records if r.split in splits]))
-        samples = {split: self._samples(split, outcome) for split in splits}
+        samples = self.ready.samples(self.analyzer.input_shape)
+        self._keep_discretizer()
         for split, found in samples.items():
             if not found:
+                silver = self.composition.train_labels == "silver"
                 raise InputError(
                     f"no usable {split} scan is left ({len(self.failures)} failed, see "
-                    f"{self.run.path / 'run.log'}); the cohort needs {split} scans with reports "
-                    "or labels"
+                    f"{self.run.path / 'run.log'}); the cohort needs {split} scans with "
+                    f"{'silver sentences' if silver else 'reports or labels'}"
                 )
         with self._stage("Train"):
             result = self.analyzer.fit(
@@ -245,52 +191,12 @@ class _Pipeline:
             )
         self.analyzer = trained
 
-    def _labelled(self, records: Sequence[ScanRecord]) -> list[ScanRecord]:
-        """The scans that have a report or labels; the others have failed."""
-        for record in records:
-            if record.scan_id not in self.matrices:
-                self._fail(record.scan_id, "discretize", "the scan has no report and no labels")
-        return [r for r in records if r.scan_id in self.matrices]
-
-    def _register(self, records: Sequence[ScanRecord]) -> CohortRegions:
-        """Coarse regions of scans; workers start once for all."""
-        from crossdl.segmentation import segment_cohort
-
-        with self._stage("Register"):
-            outcome = segment_cohort(
-                records,
-                cohort=self.composition.cohort,
-                segmenter=self.composition.segmenter,
-                anatomy=self.composition.anatomy,
-                catalog=self.catalog,
-                workers=self.workers,
-            )
-        for scan_id, reason in outcome.failures.items():
-            self._fail(scan_id, "register", reason)
-        return outcome
-
-    def _samples(self, split: Split, outcome: CohortRegions) -> tuple[Sample, ...]:
-        from crossdl.prepared import training_sample
-        from crossdl.progress import track
-
-        usable = [r for r in self.records if r.split == split and r.scan_id in self.matrices]
-        samples = []
-        with self._stage(f"Preprocess {split} scans"):
-            for record in track(usable, "preprocessing"):
-                try:
-                    sample = training_sample(
-                        self.cohort,
-                        record,
-                        outcome.regions.get(record.scan_id),
-                        self.matrices[record.scan_id].values,
-                        self.anatomy,
-                        self.analyzer.input_shape,
-                    )
-                except CrossDLError as error:
-                    self._fail(record.scan_id, "preprocess", str(error))
-                    continue
-                samples.append(sample)
-        return tuple(samples)
+    def _keep_discretizer(self) -> None:
+        """Puts the discretizer that has learned from the cohort beside the model."""
+        learned, kept = self.ready.learned, self.run.path / "discretizer"
+        if learned is not None and not kept.is_dir():
+            with filling(kept) as working:
+                shutil.copytree(learned, working, copy_function=link, dirs_exist_ok=True)
 
     def predict(self) -> None:
         """Scores the scans that evaluators want; the highest test scans become pictures."""
@@ -320,10 +226,10 @@ class _Pipeline:
 
         lines: list[dict[str, Any]] = []
         best: list[tuple[float, str, Volume, Any]] = []
-        records = self._scorable([r for r in self.records if r.split == split])
+        records = self._scorable([r for r in self.ready.records if r.split == split])
         regions: Mapping[str, Callable[[], RegionMap]] = {}
         if self.analyzer.needs_regions:
-            regions = self._register(records).regions
+            regions = self.ready.register(records).regions
             records = [r for r in records if r.scan_id in regions]
         with self._stage(f"Predict {split} scans"):
             for record in track(records, "predicting"):
@@ -353,7 +259,7 @@ class _Pipeline:
     def _report_fields(self, record: ScanRecord) -> dict[str, Any]:
         """What the discretizer made of the scan's report, if an evaluator wants it."""
         wanted = any(e.wants_reports for e in self.evaluators.values())
-        read = self.readings.get(record.scan_id) if wanted else None
+        read = self.ready.readings.get(record.scan_id) if wanted else None
         return {} if read is None else report_fields(read, self.cohort.silver(record))
 
     def _scorable(self, records: Sequence[ScanRecord]) -> list[ScanRecord]:
@@ -369,27 +275,25 @@ class _Pipeline:
     def _truth(self, record: ScanRecord) -> tuple[Any, str]:
         if record.truth is not None:
             return record.truth, "gold"
-        matrix = self.matrices.get(record.scan_id)
+        matrix = self.ready.matrices.get(record.scan_id)
         return (None, "") if matrix is None else (matrix.values, "report")
 
     def _pictures(self, examples: Sequence[tuple[Volume, Any]]) -> None:
-        from crossdl.prediction_files import maps_of_patient, write_overlay
+        from crossdl.prediction_files import maps_of_patient, overlay
+        from crossdl.results.pictures import save_picture
 
         for index, (volume, prediction) in enumerate(examples):
             labels, heat = maps_of_patient(prediction, volume, self.anatomy)
-            path = self.run.path / "figures" / f"example_{index + 1}.png"
-            write_overlay(path, volume, prediction, labels, heat, self.anatomy)
+            figure = overlay(volume, prediction, labels, heat, self.anatomy)
+            save_picture(figure, self.run.path / "figures", f"example_{index + 1}")
 
     def report(self, name: str) -> RunResult:
         """Measures what ``predictions.jsonl`` holds and writes metrics, figures and summary."""
-        from crossdl.figures import save_figure, training_curves
-        from crossdl.summary import (
-            cohort_flow,
-            metrics_json,
-            results_table,
-            save_figures,
-            write_summary,
-        )
+        from crossdl.figures import training_curves
+        from crossdl.results.metrics import metrics_json, results_table
+        from crossdl.results.pictures import save_figures, save_picture
+        from crossdl.results.provenance import data_facts
+        from crossdl.results.run import cohort_flow, write_summary
 
         path = self.run.path
         lines = self._lines("test")
@@ -405,7 +309,8 @@ class _Pipeline:
             save_figures(evaluations, figures)
             fit = read_fit(path / "training.json")
             if fit is not None:
-                save_figure(training_curves(fit.history), figures / "training.png")
+                save_picture(training_curves(fit.history), figures, "training")
+            self.run.add_data(lambda: data_facts(self.cohort, self.ready.records))
         failures = [
             Failure(**f) for f in json.loads((path / "failures.json").read_text(encoding="utf-8"))
         ]
@@ -418,7 +323,7 @@ class _Pipeline:
             truth_source=", ".join(sorted({line["truth_source"] for line in lines})),
             failures=failures,
             fit=fit,
-            flow=cohort_flow(self.records, failures),
+            flow=cohort_flow(self.ready.records, failures),
         )
         write_json(path / "metrics.json", metrics_json(evaluations))
         return RunResult(results_table(evaluations, self.anatomy), failures, summary)
@@ -433,7 +338,7 @@ class _Pipeline:
     def _scans(self) -> tuple[CohortScan, ...]:
         """All scans of the cohort with their weak labels."""
         if any(e.wants_reports for e in self.evaluators.values()):
-            known = {scan: matrix.values for scan, matrix in self.matrices.items()}
+            known = {scan: matrix.values for scan, matrix in self.ready.matrices.items()}
         else:
-            known = {r.scan_id: r.labels for r in self.records if r.labels is not None}
-        return tuple(CohortScan(r, known.get(r.scan_id)) for r in self.records)
+            known = {r.scan_id: r.labels for r in self.ready.records if r.labels is not None}
+        return tuple(CohortScan(r, known.get(r.scan_id)) for r in self.ready.records)

@@ -100,9 +100,9 @@ def result_bytes(run: Path) -> dict[str, bytes]:
 
 def test_a_run_leaves_everything_it_promises(finished: tuple[Path, str]) -> None:
     run, output = finished
-    for name in ("config.json", "versions.json", "run.log", "metrics.json", "predictions.jsonl",
+    for name in ("config.json", "provenance.json", "run.log", "metrics.json", "predictions.jsonl",
                  "failures.json", "summary.html", "model/model.json", "figures/example_1.png",
-                 "figures/training.png"):  # fmt: skip
+                 "figures/training.svg", "summary.md", "tables/flow.csv"):  # fmt: skip
         assert (run / name).stat().st_size > 0, name
     assert "Summary: first/summary.html" in output
     assert "Region, micro" in output
@@ -110,6 +110,12 @@ def test_a_run_leaves_everything_it_promises(finished: tuple[Path, str]) -> None
     assert config["seed"] == 0
     assert config["analyzer"]["volume_shape"] == [16, 32, 32]
     assert len((run / "predictions.jsonl").read_text("utf-8").splitlines()) == 6
+    page = (run / "summary.html").read_text("utf-8")
+    assert ">Training</h2>" in page
+    origin = json.loads((run / "provenance.json").read_text("utf-8"))
+    stages = [entry["stage"] for entry in origin["stages"]]
+    assert stages.index("Register") < stages.index("Train") < stages.index("Evaluate")
+    assert origin["data"]["scans"] == 14
     assert not [p for p in run.rglob("*") if "tmp" in p.name]
 
 
@@ -171,7 +177,7 @@ def test_evaluating_the_trained_model_gives_the_runs_own_figures(
     config = json.loads((project / "again" / "config.json").read_text("utf-8"))
     assert set(config["analyzer"]) == {"model"}
     page = (project / "again" / "summary.html").read_text("utf-8")
-    assert "<h2>Training</h2>" not in page
+    assert ">Training</h2>" not in page
 
 
 @pytest.mark.slow

@@ -263,7 +263,7 @@ def test_roc_figure_names_every_curve_with_its_interval() -> None:
 
 def test_drawing_uses_no_global_state_and_importing_draws_nothing() -> None:
     code = (
-        "import sys, crossdl.figures, crossdl.summary\n"
+        "import sys, crossdl.figures, crossdl.results.run\n"
         "import crossdl.plugins.evaluators.region_auroc, crossdl.plugins.evaluators.scan_auroc\n"
         "heavy = {'matplotlib', 'sklearn', 'scipy', 'pandas', 'torch'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"

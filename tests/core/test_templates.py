@@ -27,4 +27,4 @@ def test_the_style_is_in_one_place(name: str) -> None:
 
 
 def test_there_are_pages() -> None:
-    assert {"cohort.html.j2", "summary.html.j2"} <= set(PAGES)
+    assert {"cohort.html.j2", "results.html.j2"} <= set(PAGES)

@@ -15,7 +15,7 @@ from crossdl.anatomy import Anatomy, load_anatomy
 from crossdl.catalog import default_catalog
 from crossdl.evaluation.cases import EvaluationSet
 from crossdl.plugins.evaluators.region_auroc import RegionAuroc, RegionAurocConfig
-from crossdl.summary import metrics_json
+from crossdl.results.metrics import metrics_json
 
 MakeCases = Callable[..., EvaluationSet]
 
