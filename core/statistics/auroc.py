@@ -1,32 +1,19 @@
-"""AUROC and its uncertainty: one pass over sorted scores serves every bootstrap resample.
-
-A bootstrap resample of patients is a vector of counts, so a resample's AUROC is an AUROC with
-weights. The order of the scores does not depend on the weights: negatives are assigned once to
-the gaps between the distinct scores of the positives, and the weight in each gap is, for all
-resamples together, one sparse matrix product. Counts are whole numbers, so the sums are exact
-in float64 and the result equals that of any other exact method.
-"""
+"""AUROC and its uncertainty: areas, means of areas and ROC curves with their intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from crossdl.evaluation.cases import Estimate, IndexArray
-from crossdl.statistics.bootstrap import (
-    Groups,
-    IntervalKind,
-    confidence_interval,
-    resample_weights,
-)
+from crossdl.evaluation.cases import Estimate
+from crossdl.statistics.bootstrap import Drawn, Groups, IntervalKind, resample_weights
+from crossdl.statistics.checks import checked_scores
 from crossdl.statistics.placements import auroc_without_each_group
-from crossdl.types import BoolArray, Float64Array, FloatArray
-
-_BLOCK = 2_000_000
-"""Numbers of one temporary array; resamples are processed in blocks of this size."""
+from crossdl.statistics.weighted import tallies, weighted_auroc
+from crossdl.types import Float64Array, FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,38 +67,89 @@ def auroc(truth: npt.ArrayLike, score: npt.ArrayLike) -> float | None:
         >>> auroc([1, 1], [0.2, 0.3]) is None
         True
     """
-    labels, known, values = _checked(truth, score)
+    labels, known, values = checked_scores(truth, score)
     owner = np.zeros(int(known.sum()), dtype=np.int64)
     area, _ = weighted_auroc(labels[known], values[known], owner, np.ones((1, 1)))
     return None if np.isnan(area[0]) else float(area[0])
 
 
-def weighted_auroc(
-    truth: BoolArray, score: Float64Array, owner: IndexArray, weights: Float64Array
-) -> tuple[Float64Array, Float64Array]:
-    """AUROC under many weightings of the items' groups.
+def draw_auroc(
+    truth: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    groups: Groups,
+    sets: Mapping[str, Sequence[int]],
+    *,
+    weighted_macros: Mapping[str, Sequence[int]] | None = None,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    interval: IntervalKind = "percentile",
+) -> dict[str, Drawn]:
+    """AUROC of named sets of cells, of the sample and of its resamples.
 
     Args:
-        truth: ``(m,)``.
-        score: ``(m,)``.
-        owner: ``(m,)`` group of each item, below G.
-        weights: ``(G, R)`` weight of each group in each resample, at least 0.
+        truth: ``(n, C)`` 0/1, n items by C cells; NaN (not assessed) leaves an item out.
+        scores: ``(n, C)`` finite.
+        groups: ``(n,)`` what is resampled, with all its items: the patients.
+        sets: Name → indices of cells. The cells of a set are pooled (micro average), so a set
+            of one index is that cell's own AUROC.
+        weighted_macros: Name → indices of cells whose AUROCs are averaged with the positive
+            rates of the cells (in each resample: the rates of that resample) as weights;
+            undefined cells are left out.
+        n_resamples: Bootstrap resamples.
+        seed: Equal seeds draw equal patients.
+        interval: The kind of interval that is wanted; bca needs the jackknife too.
 
     Returns:
-        The areas ``(R,)``, NaN where a resample has one class only, and the summed weight of
-        the positives ``(R,)``.
+        Name → what was drawn, sets first. Where fewer than two groups carry one of the classes
+        resampling cannot show how an AUROC varies: it is not telling.
+
+    Raises:
+        ValueError: Shapes differ, or a score is not finite.
     """
-    positives = np.bincount(owner[truth], minlength=len(weights)) @ weights
-    negatives = np.bincount(owner[~truth], minlength=len(weights)) @ weights
-    flipped = int(truth.sum()) * 2 > truth.size  # the rarer class makes the gaps
-    labels, values = (~truth, -score) if flipped else (truth, score)
-    area = np.full(weights.shape[1], np.nan)
-    for part, hits, gaps in _tallies(labels, values, owner, weights):
-        below = np.cumsum(gaps, axis=0)[:-1:2]
-        wins = np.einsum("tr,tr->r", hits, below) + np.einsum("tr,tr->r", hits, gaps[1::2]) / 2
-        pairs = positives[part] * negatives[part]
-        np.divide(wins, pairs, out=area[part], where=pairs > 0)
-    return area, positives
+    labels, assessed, values = checked_scores(truth, scores)
+    if labels.ndim != 2 or len(groups) != len(labels):
+        raise ValueError("truth and scores must be (n, C), groups (n,)")
+    owner, weights = resample_weights(groups, n_resamples, seed)
+    known: dict[tuple[int, ...], tuple[Float64Array, Float64Array]] = {}
+
+    def areas(cells: tuple[int, ...]) -> tuple[Float64Array, Float64Array]:
+        """Areas and positive rates: sample, resamples, and for bca without each group."""
+        if cells not in known:
+            entered = assessed[:, cells]
+            pooled = labels[:, cells][entered], values[:, cells][entered]
+            owners = np.repeat(owner, len(cells))[entered.ravel()]
+            found = [weighted_auroc(*pooled, owners, weights)]
+            if interval == "bca":
+                found.append(auroc_without_each_group(*pooled, owners, len(weights)))
+            area, rate = (np.concatenate(part) for part in zip(*found, strict=True))
+            known[cells] = area, rate
+        return known[cells]
+
+    def drawn(area: Float64Array, cells: Sequence[int]) -> Drawn:
+        entered = assessed[:, cells]
+        positive = labels[:, cells] & entered
+        classes = (positive, entered & ~positive)
+        carriers = [np.unique(owner[mask.any(axis=1)]).size for mask in classes]
+        return Drawn(
+            area[: 1 + n_resamples],
+            area[1 + n_resamples :] if interval == "bca" else None,
+            len(weights),
+            int(entered.sum()),
+            int(positive.sum()),
+            min(carriers) > 1,
+        )
+
+    undefined = np.full(1 + n_resamples + (len(weights) if interval == "bca" else 0), np.nan)
+    found = {
+        name: drawn(areas(tuple(cells))[0] if len(cells) else undefined, list(cells))
+        for name, cells in sets.items()
+    }
+    for name, cells in (weighted_macros or {}).items():
+        parts = {cell: areas((cell,)) for cell in cells}
+        defined = [cell for cell, (area, _) in parts.items() if not np.isnan(area[0])]
+        mean = _weighted_mean(*zip(*parts.values(), strict=True)) if parts else undefined
+        found[name] = drawn(mean, defined or list(cells))
+    return found
 
 
 def bootstrap_auroc(
@@ -128,15 +166,14 @@ def bootstrap_auroc(
 ) -> dict[str, Estimate]:
     """AUROC of named sets of cells with intervals from resampled groups.
 
+    Arguments are those of :func:`draw_auroc`, and:
+
     Args:
-        truth: ``(n, C)`` 0/1, n items by C cells; NaN (not assessed) leaves an item out.
-        scores: ``(n, C)`` finite.
-        groups: ``(n,)`` what is resampled, with all its items: the patients.
-        sets: Name → indices of cells. The cells of a set are pooled (micro average), so a set
-            of one index is that cell's own AUROC.
-        weighted_macros: Name → indices of cells whose AUROCs are averaged with the positive
-            rates of the cells (in each resample: the rates of that resample) as weights;
-            undefined cells are left out.
+        truth: ``(n, C)`` 0/1.
+        scores: ``(n, C)``.
+        groups: ``(n,)``.
+        sets: Name → indices of pooled cells.
+        weighted_macros: Name → indices of averaged cells.
         n_resamples: Bootstrap resamples; 0 gives no intervals.
         seed: Equal seeds give equal intervals.
         confidence: Between 0 and 1.
@@ -144,65 +181,17 @@ def bootstrap_auroc(
 
     Returns:
         Name → estimate, sets first. ``value`` is None where a class is missing. The interval
-        is None where fewer than two groups carry one of the classes, because resampling cannot
-        show how such an AUROC varies. Resamples without both classes are left out.
+        is None where fewer than two groups carry one of the classes. Resamples without both
+        classes are left out.
 
     Raises:
         ValueError: Shapes differ, or a score is not finite.
     """
-    labels, assessed, values = _checked(truth, scores)
-    if labels.ndim != 2 or len(groups) != len(labels):
-        raise ValueError("truth and scores must be (n, C), groups (n,)")
-    owner, weights = resample_weights(groups, n_resamples, seed)
-    known: dict[tuple[int, ...], tuple[Float64Array, Float64Array]] = {}
-
-    def areas(cells: tuple[int, ...]) -> tuple[Float64Array, Float64Array]:
-        """Of the sample, of the resamples, and for bca without each group."""
-        if cells not in known:
-            chosen = list(cells)
-            entered = assessed[:, chosen]
-            truths, values_ = labels[:, chosen][entered], values[:, chosen][entered]
-            owners = np.repeat(owner, len(chosen))[entered.ravel()]
-            found = [weighted_auroc(truths, values_, owners, weights)]
-            if interval == "bca":
-                found.append(auroc_without_each_group(truths, values_, owners, len(weights)))
-            area, positives = (np.concatenate(part) for part in zip(*found, strict=True))
-            known[cells] = area, positives
-        return known[cells]
-
-    def estimate(drawn: Float64Array, chosen: list[int]) -> Estimate:
-        entered = assessed[:, chosen]
-        positive = labels[:, chosen] & entered
-        classes = (positive, entered & ~positive)
-        carriers = [np.unique(owner[mask.any(axis=1)]).size for mask in classes]
-        low = high = None
-        if min(carriers) > 1:
-            low, high = confidence_interval(
-                drawn[: 1 + n_resamples],
-                drawn[1 + n_resamples :],
-                confidence=confidence,
-                kind=interval,
-            )
-        value = None if np.isnan(drawn[0]) else float(drawn[0])
-        return Estimate(value, low, high, int(entered.sum()), int(positive.sum()))
-
-    found = {
-        name: estimate(areas(tuple(cells))[0], list(cells)) if len(cells) else Estimate(None)
-        for name, cells in sets.items()
-    }
-    for name, cells in (weighted_macros or {}).items():
-        parts = [areas((cell,)) for cell in cells]
-        defined = [cell for cell, (area, _) in zip(cells, parts, strict=True) if area[0] == area[0]]
-        if not defined:
-            found[name] = Estimate(None, n=int(assessed[:, list(cells)].sum()))
-            continue
-        area = np.stack([a for a, _ in parts])
-        rate = np.where(np.isnan(area), 0.0, np.stack([p for _, p in parts]))
-        total = rate.sum(axis=0)
-        drawn = np.full(total.shape, np.nan)
-        np.divide((rate * np.nan_to_num(area)).sum(axis=0), total, out=drawn, where=total > 0)
-        found[name] = estimate(drawn, defined)
-    return found
+    found = draw_auroc(
+        truth, scores, groups, sets, weighted_macros=weighted_macros, n_resamples=n_resamples,
+        seed=seed, interval=interval,
+    )  # fmt: skip
+    return {name: drawn.estimate(confidence, interval) for name, drawn in found.items()}
 
 
 def roc_curve(
@@ -232,7 +221,7 @@ def roc_curve(
     Raises:
         ValueError: Shapes differ, or a score is not finite.
     """
-    labels, known, values = _checked(truth, scores)
+    labels, known, values = checked_scores(truth, scores)
     owner, weights = resample_weights(groups, n_resamples, seed)
     repeated = np.repeat(owner, labels.size // max(1, len(labels)))[known.ravel()]
     labels, values = labels[known], values[known]
@@ -241,7 +230,7 @@ def roc_curve(
     grid = np.linspace(0, 1, points)
     first: tuple[Float64Array, Float64Array] | None = None
     drawn: list[Float64Array] = []
-    for _, hits, gaps in _tallies(labels, values, repeated, weights):
+    for _, hits, gaps in tallies(labels, values, repeated, weights):
         steps = np.zeros_like(gaps)
         steps[1::2] = hits
         true = np.cumsum(steps[::-1], axis=0)  # from the highest score downwards
@@ -263,46 +252,10 @@ def roc_curve(
     return RocCurve(*first, grid, low, high)
 
 
-def _checked(
-    truth: npt.ArrayLike, score: npt.ArrayLike
-) -> tuple[BoolArray, BoolArray, Float64Array]:
-    """Labels (False where unknown), which items are known, and scores."""
-    given = np.asarray(truth, dtype=np.float64)
-    known = ~np.isnan(given)
-    labels = np.where(known, given, 0.0).astype(np.bool_)
-    values = np.asarray(score, dtype=np.float64)
-    if labels.shape != values.shape:
-        raise ValueError(f"truth {labels.shape} and score {values.shape} differ in shape")
-    if not np.isfinite(values).all():
-        raise ValueError("scores must be finite")
-    return labels, known, values
-
-
-def _tallies(
-    truth: BoolArray, score: Float64Array, owner: IndexArray, weights: Float64Array
-) -> Iterator[tuple[slice, Float64Array, Float64Array]]:
-    """Weight of the positives at, and of the negatives between, the T distinct positive scores.
-
-    Yields:
-        For blocks of resamples: their columns, ``hits`` ``(T, r)`` and ``gaps`` ``(2T + 1, r)``,
-        ascending by score; rows 2t + 1 of ``gaps`` are negatives that tie with score t.
-    """
-    from scipy.sparse import coo_array
-
-    levels, level = np.unique(score[truth], return_inverse=True)
-    if not levels.size:
-        return
-    others = score[~truth]
-    gap = np.searchsorted(levels, others, "left") + np.searchsorted(levels, others, "right")
-
-    def counts(rows: IndexArray, items: BoolArray, n_rows: int) -> coo_array:
-        ones = np.ones(rows.size)
-        return coo_array((ones, (rows, owner[items])), shape=(n_rows, len(weights))).tocsr()
-
-    hit_counts = counts(level, truth, levels.size)
-    gap_counts = counts(gap, ~truth, 2 * levels.size + 1)
-    step = max(1, _BLOCK // (2 * levels.size + 1))
-    for start in range(0, weights.shape[1], step):
-        part = slice(start, start + step)
-        block = np.ascontiguousarray(weights[:, part])
-        yield part, hit_counts @ block, gap_counts @ block
+def _weighted_mean(areas: Sequence[Float64Array], rates: Sequence[Float64Array]) -> Float64Array:
+    """Means of areas over cells, in each resample over those that are defined there."""
+    area = np.stack(areas)
+    rate = np.where(np.isnan(area), 0.0, np.stack(rates))
+    total = rate.sum(axis=0)
+    sums = (rate * np.nan_to_num(area)).sum(axis=0)
+    return np.divide(sums, total, out=np.full(total.shape, np.nan), where=total > 0)

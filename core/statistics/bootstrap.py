@@ -11,12 +11,14 @@ and 14 (BCa); Davison & Hinkley, Bootstrap Methods and their Application, 1997, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from crossdl.evaluation.cases import Estimate, IndexArray
+from crossdl.statistics.bca import Correction
 from crossdl.types import Float64Array
 
 IntervalKind = Literal["percentile", "bca"]
@@ -72,6 +74,66 @@ def group_sums(values: npt.ArrayLike, groups: Groups) -> Float64Array:
     return sums
 
 
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A statistic of a sample and how it varies when patients are drawn again.
+
+    Attributes:
+        values: ``(1 + R,)`` of the sample, then of the resamples; NaN where undefined.
+        left_out: ``(G,)`` without each of the groups, for bca; otherwise None.
+        n_groups: G.
+        n: Number of items that entered.
+        positives: How many of them are positive.
+        telling: False where the resamples cannot show how the statistic varies, because too few
+            groups enter; there is no interval then.
+    """
+
+    values: Float64Array
+    left_out: Float64Array | None
+    n_groups: int
+    n: int = 0
+    positives: int = 0
+    telling: bool = True
+
+    def interval(self, confidence: float, kind: IntervalKind) -> tuple[float | None, float | None]:
+        """Both ends by :func:`confidence_interval`, or None."""
+        if not self.telling:
+            return None, None
+        return confidence_interval(self.values, self.left_out, confidence=confidence, kind=kind)
+
+    def estimate(self, confidence: float, kind: IntervalKind) -> Estimate:
+        """The value, None where it is undefined, with its interval."""
+        value = None if np.isnan(self.values[0]) else float(self.values[0])
+        return Estimate(value, *self.interval(confidence, kind), self.n, self.positives)
+
+
+def draw(
+    statistic: Statistic,
+    groups: Groups,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    interval: IntervalKind = "percentile",
+    positives: int = 0,
+) -> Drawn:
+    """Any statistic of the sample and of its resamples, to make intervals or comparisons of.
+
+    Args:
+        statistic: Takes weights of the groups, ``(G, R)``, in the order of :func:`group_sums`.
+        groups: ``(n,)`` what is resampled, with all its items: the patients.
+        n_resamples: Bootstrap resamples; 0 gives no interval.
+        seed: Equal seeds draw equal patients, whatever the statistic: differences are paired.
+        interval: The kind of interval that is wanted; bca needs the jackknife too.
+        positives: Passed on.
+    """
+    owner, weights = resample_weights(groups, n_resamples, seed)
+    if not len(weights):
+        return Drawn(np.full(1 + n_resamples, np.nan), None, 0, positives=positives)
+    values = np.asarray(statistic(weights), dtype=np.float64)
+    left_out = jackknife(statistic, len(weights)) if interval == "bca" else None
+    return Drawn(values, left_out, len(weights), len(owner), positives, len(weights) > 1)
+
+
 def bootstrap(
     statistic: Statistic,
     groups: Groups,
@@ -88,7 +150,7 @@ def bootstrap(
         statistic: Takes weights of the groups, ``(G, R)``, in the order of :func:`group_sums`.
         groups: ``(n,)`` what is resampled, with all its items: the patients.
         n_resamples: Bootstrap resamples; 0 gives no interval.
-        seed: Equal seeds draw equal patients, whatever the statistic: differences are paired.
+        seed: Equal seeds draw equal patients, whatever the statistic.
         confidence: Between 0 and 1.
         interval: Kind of interval, see :func:`confidence_interval`.
         positives: Passed on to the estimate.
@@ -98,37 +160,34 @@ def bootstrap(
         interval of fewer than two groups.
 
     Example:
-        Mean of ratios of sums over patients, such as the mean Dice:
+        The standard deviation of a measure over patients:
 
-        >>> sums = group_sums([[0.2, 1], [0.4, 1], [0.9, 1]], ["a", "b", "c"])
-        >>> found = bootstrap(lambda w: (sums[:, 0] @ w) / (sums[:, 1] @ w), ["a", "b", "c"])
-        >>> round(found.value, 3), found.low >= 0.2, found.high <= 0.9
-        (0.5, True, True)
+        >>> patients, x = list("abcd"), np.array([0.1, 0.4, 0.5, 0.8])
+        >>> one, two = group_sums(x, patients), group_sums(x**2, patients)
+        >>> def deviation(w):
+        ...     return np.sqrt(np.maximum(0, two @ w / w.sum(0) - (one @ w / w.sum(0)) ** 2))
+        >>> found = bootstrap(deviation, patients)
+        >>> round(found.value, 3), found.high < 0.36
+        (0.25, True)
     """
-    owner, weights = resample_weights(groups, n_resamples, seed)
-    if not len(weights):
-        return Estimate(None, n=0, positives=positives)
-    drawn = np.asarray(statistic(weights), dtype=np.float64)
-    value = None if np.isnan(drawn[0]) else float(drawn[0])
-    low = high = None
-    if value is not None and len(weights) > 1:
-        left_out = jackknife(statistic, len(weights)) if interval == "bca" else None
-        low, high = confidence_interval(drawn, left_out, confidence=confidence, kind=interval)
-    return Estimate(value, low, high, len(owner), positives)
+    drawn = draw(
+        statistic, groups, n_resamples=n_resamples, seed=seed, interval=interval,
+        positives=positives,
+    )  # fmt: skip
+    return drawn.estimate(confidence, interval)
 
 
-def bootstrap_ratio(
+def draw_ratio(
     numerator: npt.ArrayLike,
     denominator: npt.ArrayLike,
     groups: Groups,
     *,
     n_resamples: int = 1000,
     seed: int = 0,
-    confidence: float = 0.95,
     interval: IntervalKind = "percentile",
     positives: int = 0,
-) -> Estimate:
-    """A ratio of sums over items with its interval from resampled groups.
+) -> Drawn:
+    """A ratio of sums over items, of the sample and of its resamples.
 
     A mean has denominators 1; F1 has numerators 2·TP and denominators 2·TP + FP + FN;
     sensitivity has TP and TP + FN. Items that do not enter have denominator 0 and numerator 0.
@@ -139,13 +198,12 @@ def bootstrap_ratio(
         groups: ``(n,)`` what is resampled: the patients.
         n_resamples: Bootstrap resamples; 0 gives no interval.
         seed: Equal seeds draw equal patients.
-        confidence: Between 0 and 1.
-        interval: Kind of interval, see :func:`confidence_interval`.
-        positives: Passed on to the estimate.
+        interval: The kind of interval that is wanted.
+        positives: Passed on.
 
     Returns:
-        The estimate; n counts items whose denominator is above 0. ``value`` is None where the
-        denominators sum to 0. Where fewer than two groups enter there is no interval.
+        n counts items whose denominator is above 0. The value is undefined where denominators
+        sum to 0; there is no interval where fewer than two groups enter.
 
     Raises:
         ValueError: Lengths differ, a number is not finite, or a denominator is negative.
@@ -159,16 +217,40 @@ def bootstrap_ratio(
 
     def statistic(weights: Float64Array) -> Float64Array:
         total = sums[:, 1] @ weights
-        return np.divide(sums[:, 0] @ weights, total, out=np.full_like(total, np.nan),
-                         where=total > 0)  # fmt: skip
+        undefined = np.full(total.shape, np.nan)
+        return np.divide(sums[:, 0] @ weights, total, out=undefined, where=total > 0)
 
-    found = bootstrap(
-        statistic, groups, n_resamples=n_resamples, seed=seed, confidence=confidence,
-        interval=interval,
+    drawn = draw(
+        statistic, groups, n_resamples=n_resamples, seed=seed, interval=interval,
+        positives=positives,
     )  # fmt: skip
-    few = np.count_nonzero(sums[:, 1]) < 2
-    low, high = (None, None) if few else (found.low, found.high)
-    return Estimate(found.value, low, high, int(np.count_nonzero(below)), positives)
+    telling = int(np.count_nonzero(sums[:, 1])) > 1
+    return replace(drawn, n=int(np.count_nonzero(below)), telling=telling)
+
+
+def bootstrap_ratio(
+    numerator: npt.ArrayLike,
+    denominator: npt.ArrayLike,
+    groups: Groups,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+    interval: IntervalKind = "percentile",
+    positives: int = 0,
+) -> Estimate:
+    """A ratio of sums over items with its interval; arguments as in :func:`draw_ratio`.
+
+    Example:
+        >>> found = bootstrap_ratio([0.2, 0.4, 0.9], [1, 1, 1], ["a", "b", "c"])
+        >>> round(found.value, 3), found.low >= 0.2, found.high <= 0.9
+        (0.5, True, True)
+    """
+    drawn = draw_ratio(
+        numerator, denominator, groups, n_resamples=n_resamples, seed=seed, interval=interval,
+        positives=positives,
+    )  # fmt: skip
+    return drawn.estimate(confidence, interval)
 
 
 def jackknife(statistic: Statistic, n_groups: int) -> Float64Array:
@@ -192,9 +274,8 @@ def confidence_interval(
 ) -> tuple[float | None, float | None]:
     """Interval of a statistic from its bootstrap distribution.
 
-    *percentile*: the quantiles of the resamples. *bca*, bias-corrected and accelerated: the
-    levels of these quantiles are shifted by z0, how far the value is from the median of the
-    resamples, and by the acceleration, the skewness of the jackknife (Efron 1987).
+    *percentile*: quantiles of the resamples. *bca*, bias-corrected and accelerated: quantiles
+    whose levels are shifted for bias and skewness, see :mod:`crossdl.statistics.bca`.
 
     Args:
         drawn: ``(1 + R,)``; first the sample's own value, then the resamples', NaN where
@@ -213,32 +294,13 @@ def confidence_interval(
     resampled = drawn[1:][~np.isnan(drawn[1:])]
     if not resampled.size or np.isnan(drawn[0]):
         return None, None
-    levels = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
+    levels: tuple[float | None, ...] = ((1 - confidence) / 2, (1 + confidence) / 2)
     if kind == "bca":
         if left_out is None:
             raise ValueError("bca needs the values without each group")
-        levels = _bca_levels(levels, float(drawn[0]), resampled, left_out[~np.isnan(left_out)])
-        if np.isnan(levels).any():
-            return None, None
+        found = Correction.of(float(drawn[0]), resampled, left_out[~np.isnan(left_out)])
+        levels = tuple(found.level(level) if found and level else None for level in levels)
+    if None in levels:
+        return None, None
     low, high = np.quantile(resampled, levels)
     return float(low), float(high)
-
-
-def _bca_levels(
-    levels: Float64Array, value: float, resampled: Float64Array, left_out: Float64Array
-) -> Float64Array:
-    """Levels of the quantiles that BCa takes; NaN where they are undefined."""
-    from scipy.special import ndtr, ndtri
-
-    below = (np.mean(resampled < value) + np.mean(resampled <= value)) / 2
-    if not 0 < below < 1 or left_out.size < 2:
-        return np.full(2, np.nan)
-    away = left_out.mean() - left_out
-    spread = float((away**2).sum()) ** 1.5
-    acceleration = float((away**3).sum()) / (6 * spread) if spread > 0 else 0.0
-    shifted = ndtri(below) + ndtri(levels)
-    room = 1 - acceleration * shifted
-    if (room <= 0).any():
-        return np.full(2, np.nan)
-    adjusted: Float64Array = ndtr(ndtri(below) + shifted / room)
-    return adjusted

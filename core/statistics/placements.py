@@ -43,7 +43,8 @@ def auroc_without_each_group(
         n_groups: G.
 
     Returns:
-        The areas ``(G,)``, NaN where one class is left, and the number of positives ``(G,)``.
+        The areas ``(G,)``, NaN where one class is left, and the share of positives ``(G,)``, NaN
+        where nothing is left.
     """
     owners = owner[truth], owner[~truth]
     counts = [np.bincount(o, minlength=n_groups) for o in owners]
@@ -55,10 +56,11 @@ def auroc_without_each_group(
         - np.bincount(owners[1], losses, minlength=n_groups)
         + np.bincount(owners[0], inside, minlength=n_groups)
     )
-    positives = (wins.size - counts[0]).astype(np.float64)
-    pairs = positives * (losses.size - counts[1])
-    area = np.divide(rest, pairs, out=np.full(n_groups, np.nan), where=pairs > 0)
-    return area, positives
+    positives, negatives = wins.size - counts[0], losses.size - counts[1]
+    undefined = np.full(n_groups, np.nan)
+    pairs, total = positives * negatives, positives + negatives
+    area = np.divide(rest, pairs, out=undefined.copy(), where=pairs > 0)
+    return area, np.divide(positives, total, out=undefined.copy(), where=total > 0)
 
 
 def _wins_inside(truth: BoolArray, score: Float64Array, owner: IndexArray) -> Float64Array:

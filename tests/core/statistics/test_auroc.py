@@ -14,7 +14,6 @@ from crossdl.statistics.auroc import (
     bootstrap_auroc,
     roc_curve,
     union,
-    weighted_auroc,
 )
 from crossdl.statistics.bootstrap import resample_weights
 
@@ -85,46 +84,6 @@ def make_case(seed: int, n: int = 70, cells: int = 5) -> tuple[np.ndarray, np.nd
     scores = np.round(truth * 0.6 + rng.normal(size=(n, cells)), 1)  # rounded: many ties
     groups = np.array([f"p{i}" for i in rng.integers(0, n // 2, size=n)])
     return truth, scores, groups
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_weights_equal_real_resampling(seed: int) -> None:
-    truth, scores, groups = make_case(seed)
-    owner, weights = resample_weights(groups, 40, seed)
-    for cells in ([0], [3], [4], [0, 2, 4]):
-        t, s = truth[:, cells].ravel(), scores[:, cells].ravel()
-        o = np.repeat(owner, len(cells))
-        areas, positives = weighted_auroc(t, s, o, weights)
-        for column in range(weights.shape[1]):
-            counts = weights[o, column].astype(int)
-            again_t, again_s = np.repeat(t, counts), np.repeat(s, counts)
-            assert positives[column] == again_t.sum()
-            if again_t.all() or not again_t.any():
-                assert np.isnan(areas[column])
-                continue
-            assert areas[column] == pytest.approx(roc_auc_score(again_t, again_s), abs=1e-12)
-            weighted = roc_auc_score(t, s, sample_weight=counts)
-            assert areas[column] == pytest.approx(weighted, abs=1e-12)
-
-
-def test_blocks_of_resamples_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    truth, scores, groups = make_case(5)
-    owner, weights = resample_weights(groups, 50, 0)
-    whole = weighted_auroc(truth[:, 1], scores[:, 1], owner, weights)
-    curve = roc_curve(truth[:, [1]], scores[:, [1]], groups, n_resamples=50)
-    monkeypatch.setattr("crossdl.statistics.auroc._BLOCK", 100)
-    np.testing.assert_array_equal(whole, weighted_auroc(truth[:, 1], scores[:, 1], owner, weights))
-    blocked = roc_curve(truth[:, [1]], scores[:, [1]], groups, n_resamples=50)
-    assert curve is not None and blocked is not None
-    np.testing.assert_array_equal(curve.low, blocked.low)
-
-
-def test_every_resample_draws_as_many_patients_as_there_are() -> None:
-    owner, weights = resample_weights(["b", "a", "b", "c"], 25, 3)
-    assert owner.tolist() == [1, 0, 1, 2]
-    assert (weights[:, 0] == 1).all()
-    assert (weights.sum(axis=0) == 3).all()
-    assert len(np.unique(weights[:, 1:], axis=1).T) > 5
 
 
 def naive(truth: np.ndarray, scores: np.ndarray, cells: list[int], macro: bool) -> float:
