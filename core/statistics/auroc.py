@@ -257,5 +257,6 @@ def _weighted_mean(areas: Sequence[Float64Array], rates: Sequence[Float64Array])
     area = np.stack(areas)
     rate = np.where(np.isnan(area), 0.0, np.stack(rates))
     total = rate.sum(axis=0)
-    sums = (rate * np.nan_to_num(area)).sum(axis=0)
-    return np.divide(sums, total, out=np.full(total.shape, np.nan), where=total > 0)
+    mean = np.full(total.shape, np.nan)
+    np.divide((rate * np.nan_to_num(area)).sum(axis=0), total, out=mean, where=total > 0)
+    return mean

@@ -217,8 +217,9 @@ def draw_ratio(
 
     def statistic(weights: Float64Array) -> Float64Array:
         total = sums[:, 1] @ weights
-        undefined = np.full(total.shape, np.nan)
-        return np.divide(sums[:, 0] @ weights, total, out=undefined, where=total > 0)
+        ratio = np.full(total.shape, np.nan)
+        np.divide(sums[:, 0] @ weights, total, out=ratio, where=total > 0)
+        return ratio
 
     drawn = draw(
         statistic, groups, n_resamples=n_resamples, seed=seed, interval=interval,
@@ -294,13 +295,14 @@ def confidence_interval(
     resampled = drawn[1:][~np.isnan(drawn[1:])]
     if not resampled.size or np.isnan(drawn[0]):
         return None, None
-    levels: tuple[float | None, ...] = ((1 - confidence) / 2, (1 + confidence) / 2)
+    edges = ((1 - confidence) / 2, (1 + confidence) / 2)
     if kind == "bca":
         if left_out is None:
             raise ValueError("bca needs the values without each group")
         found = Correction.of(float(drawn[0]), resampled, left_out[~np.isnan(left_out)])
-        levels = tuple(found.level(level) if found and level else None for level in levels)
-    if None in levels:
-        return None, None
-    low, high = np.quantile(resampled, levels)
+        lower, upper = (found.level(edge) if found else None for edge in edges)
+        if lower is None or upper is None:
+            return None, None
+        edges = lower, upper
+    low, high = np.quantile(resampled, edges)
     return float(low), float(high)
