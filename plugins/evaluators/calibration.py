@@ -1,0 +1,74 @@
+"""Whether scores are probabilities: calibration errors, Brier score, reliability curves."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from crossdl.evaluation.cases import Estimate, Evaluation, EvaluationSet
+from crossdl.evaluation.resampling import ResamplingConfig
+from crossdl.interfaces import Evaluator
+
+
+class CalibrationConfig(ResamplingConfig):
+    """Options of the calibration measures."""
+
+    kind: Literal["calibration"] = "calibration"
+    n_bins: int = Field(15, ge=2, le=100, description="bins of the scores")
+
+
+class Calibration(Evaluator[CalibrationConfig]):
+    """Calibration errors and Brier score of scan scores and of possible cells.
+
+    Metrics at both levels, ``scan`` and ``region``, of all types pooled; those of one type have
+    its name behind them:
+
+    * ``LEVEL/ece``, ``LEVEL/ece/TYPE``: expected calibration error with bins of equal width (Guo
+      et al. 2017), ``LEVEL/ece_equal_mass`` with as many items in each bin (Nixon et al. 2019).
+    * ``LEVEL/max_calibration_error``: the largest gap of a bin of equal width.
+    * ``LEVEL/brier``, ``LEVEL/brier/TYPE``: mean squared difference of score and truth.
+    * ``LEVEL/ece_scaled``, ``LEVEL/brier_scaled``: the same after every type's scores were scaled
+      by the temperature that suits the validation scans best; undefined without them.
+
+    Intervals resample patients; bins and temperatures stay as they are. Calibration errors are
+    sums of absolute values, so the noise of small bins raises them, and that of a resample once
+    more: where an interval lies above its value, most of the value is noise. The tables tell how
+    much is to be expected by chance.
+    """
+
+    wants_valid = True
+
+    def evaluate(self, cases: EvaluationSet, seed: int) -> Evaluation:
+        """Compares scores with truth at both levels."""
+        from crossdl.evaluation.calibration_items import MEASURES, levels_of, measured, pooled
+        from crossdl.evaluation.calibration_results import (
+            calibration_table,
+            reliability_curve,
+            reliability_figure,
+        )
+        from crossdl.evaluation.resampler import Resampler
+
+        kinds, n_bins = self.anatomy.types, self.config.n_bins
+        resampler = Resampler(self.config, cases.patient_ids, seed)
+        valid = None if cases.valid is None else levels_of(cases.valid, self.anatomy)
+        metrics: dict[str, Estimate] = {}
+        tables, curves = {}, {}
+        for level, items in levels_of(cases, self.anatomy).items():
+            if valid is not None:
+                pairs = zip(items, valid[level], strict=True)
+                items = [one.with_temperature_of(other) for one, other in pairs]
+            each = [(one, measured(one, resampler, n_bins)) for one in items]
+            together = pooled(items)
+            both = (together, measured(together, resampler, n_bins))
+            for name in MEASURES:
+                metrics[f"{level}/{name}"] = both[1][name]
+                if name in ("ece", "brier"):
+                    for kind, (_, found) in zip(kinds, each, strict=True):
+                        metrics[f"{level}/{name}/{kind.name}"] = found[name]
+            rows = {kind.title: row for kind, row in zip(kinds, each, strict=True)}
+            tables[level] = calibration_table({**rows, "All types": both}, resampler, n_bins)
+            curves[f"{level.capitalize()} level"] = {
+                title: reliability_curve(one, resampler, n_bins) for title, (one, _) in rows.items()
+            }
+        return Evaluation(metrics, tables, {"reliability": reliability_figure(curves)})
