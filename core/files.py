@@ -37,6 +37,14 @@ def filling(folder: Path) -> Iterator[Path]:
         shutil.rmtree(working, ignore_errors=True)
 
 
+def link(source: str, target: str) -> None:
+    """The same file under another name, or a copy where the two folders cannot share one."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text, whole or not at all."""
     with replacing(path) as working:

@@ -243,6 +243,7 @@ class _Pipeline:
                     self._fail(record.scan_id, "predict", str(error))
                     continue
                 line = prediction_line(record, truth, source, prediction, measured)
+                line["fingerprint"] = self.cohort.fingerprint(record)
                 lines.append(line | self._report_fields(record))
                 best.append((prediction.abnormality_score, record.scan_id, volume, prediction))
                 best = sorted(best, key=lambda item: (-item[0], item[1]))[:EXAMPLES]

@@ -1,0 +1,199 @@
+"""What a run needs before it trains: records, weak labels, coarse regions, samples.
+
+All of it is kept in the cache by its content, so runs and the cells of a study share it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crossdl.anatomy import Anatomy, load_anatomy
+from crossdl.errors import CrossDLError
+from crossdl.interfaces import CohortSource
+from crossdl.types import AbnormalityMatrix, ScanRecord, SentenceLabels, Split
+
+if TYPE_CHECKING:
+    from crossdl.catalog import Catalog
+    from crossdl.registry import Composition
+    from crossdl.segmentation import CohortRegions
+    from crossdl.text.learned import CohortDiscretizer
+    from crossdl.training.samples import Sample
+
+LEARNT: tuple[Split, Split] = ("train", "valid")
+"""Splits that training looks at."""
+
+Announce = Callable[[str], AbstractContextManager[None]]
+Fail = Callable[[str, str, str], None]
+
+
+class Preparation:
+    """The stages before training, each done when it is first asked for.
+
+    Attributes:
+        composition: What is prepared for.
+        catalog: Where its kinds come from.
+        anatomy: The composition's.
+        cohort: The composition's.
+    """
+
+    def __init__(
+        self,
+        composition: Composition,
+        catalog: Catalog,
+        *,
+        workers: int | None,
+        stage: Announce,
+        fail: Fail,
+    ) -> None:
+        """Does nothing yet.
+
+        Args:
+            composition: Validated.
+            catalog: Where its kinds come from.
+            workers: Registration processes, None for one per core.
+            stage: A context around each stage, given its title.
+            fail: Told of a scan, the stage and why it failed there.
+        """
+        self.composition = composition
+        self.catalog = catalog
+        self.anatomy: Anatomy = load_anatomy(composition.anatomy)
+        self.cohort: CohortSource[Any] = catalog.create("cohort", composition.cohort, self.anatomy)
+        self._workers, self._stage, self._fail = workers, stage, fail
+
+    @cached_property
+    def records(self) -> Sequence[ScanRecord]:
+        """The cohort's scans, read once."""
+        with self._stage("Cohort"):
+            return self.cohort.records()
+
+    @cached_property
+    def discretizer(self) -> CohortDiscretizer:
+        """The composition's; one that is yet to be trained learns from the cohort's silver."""
+        from crossdl.text.learned import cohort_discretizer
+
+        return cohort_discretizer(
+            self.composition.discretizer,
+            catalog=self.catalog,
+            cohort=self.cohort,
+            records=self.records,
+            anatomy=self.anatomy,
+            seed=self.composition.seed,
+        )
+
+    @property
+    def learned(self) -> Path | None:
+        """Folder of the discretizer, where it was needed and has learned from the cohort."""
+        return self.discretizer.folder if "discretizer" in vars(self) else None
+
+    @cached_property
+    def readings(self) -> dict[str, SentenceLabels]:
+        """What the discretizer makes of every report."""
+        reported = [r for r in self.records if r.findings is not None]
+        if not reported:
+            return {}
+        with self._stage("Discretize"):
+            labels = self.discretizer.read([r.findings for r in reported])
+        return {r.scan_id: x for r, x in zip(reported, labels, strict=True) if x is not None}
+
+    @cached_property
+    def matrices(self) -> dict[str, AbnormalityMatrix]:
+        """Weak labels of every scan: from its report (E1), or those the cohort brings along."""
+        from crossdl.reports import merge
+
+        brought = ((r.scan_id, r.labels) for r in self.records)
+        found = {scan: AbnormalityMatrix(labels) for scan, labels in brought if labels is not None}
+        return found | {scan: merge(x, self.anatomy) for scan, x in self.readings.items()}
+
+    @cached_property
+    def learnt(self) -> dict[str, AbnormalityMatrix]:
+        """Weak labels of the scans that training looks at, ``train_share`` of its own split.
+
+        Scans without any have failed, unless only silver labels are asked for.
+        """
+        known = self.matrices if self.composition.train_labels == "discretizer" else self._silver
+        found: dict[str, AbnormalityMatrix] = {}
+        for split in LEARNT:
+            members = [r for r in self.records if r.split == split]
+            usable = [r.scan_id for r in members if r.scan_id in known]
+            if self.composition.train_labels == "discretizer":
+                for record in members:
+                    if record.scan_id not in known:
+                        reason = "the scan has no report and no labels"
+                        self._fail(record.scan_id, "discretize", reason)
+            if split == "train":
+                usable = _share(usable, self.composition.train_share, self.composition.seed)
+            found |= {scan: known[scan] for scan in usable}
+        return found
+
+    @property
+    def _silver(self) -> dict[str, AbnormalityMatrix]:
+        """E1 of the labels that people gave the sentences."""
+        from crossdl.reports import merge
+
+        known = ((r.scan_id, self.cohort.silver(r)) for r in self.records if r.split in LEARNT)
+        return {scan: merge(x, self.anatomy) for scan, x in known if x is not None}
+
+    def register(self, records: Sequence[ScanRecord]) -> CohortRegions:
+        """Coarse regions of scans; workers start once for all."""
+        from crossdl.segmentation import segment_cohort
+
+        with self._stage("Register"):
+            outcome = segment_cohort(
+                records,
+                cohort=self.composition.cohort,
+                segmenter=self.composition.segmenter,
+                anatomy=self.composition.anatomy,
+                catalog=self.catalog,
+                workers=self._workers,
+            )
+        for scan_id, reason in outcome.failures.items():
+            self._fail(scan_id, "register", reason)
+        return outcome
+
+    def samples(self, shape: tuple[int, int, int]) -> dict[Split, tuple[Sample, ...]]:
+        """What the analyzer learns from and is validated on.
+
+        Args:
+            shape: Voxels ``(D, H, W)`` of its input.
+        """
+        regions = self.register([r for r in self.records if r.scan_id in self.learnt])
+        return {split: tuple(self._samples(split, regions, shape)) for split in LEARNT}
+
+    def _samples(
+        self, split: Split, outcome: CohortRegions, shape: tuple[int, int, int]
+    ) -> Iterator[Sample]:
+        from crossdl.prepared import training_sample
+        from crossdl.progress import track
+
+        usable = [r for r in self.records if r.split == split and r.scan_id in self.learnt]
+        with self._stage(f"Preprocess {split} scans"):
+            for record in track(usable, "preprocessing"):
+                try:
+                    yield training_sample(
+                        self.cohort,
+                        record,
+                        outcome.regions.get(record.scan_id),
+                        self.learnt[record.scan_id].values,
+                        self.anatomy,
+                        shape,
+                    )
+                except CrossDLError as error:
+                    self._fail(record.scan_id, "preprocess", str(error))
+
+
+def _share(scans: list[str], share: float, seed: int) -> list[str]:
+    """At least one of the scans, in their order; a smaller share is part of every larger one."""
+
+    def place(scan: str) -> bytes:
+        return hashlib.blake2b(f"{seed}/{scan}".encode("utf-8", "surrogatepass")).digest()
+
+    if share == 1.0:
+        return scans
+    kept = set(sorted(scans, key=place)[: max(1, math.ceil(share * len(scans)))])
+    return [scan for scan in scans if scan in kept]
