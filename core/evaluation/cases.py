@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from crossdl.statistics.auroc import RocCurve
+    from crossdl.statistics.bootstrap import Drawn
+
 IndexArray = npt.NDArray[np.int64]
 
 
@@ -169,11 +172,16 @@ class Evaluation:
         metrics: By name; names are unique within one evaluator.
         tables: By name, ready to print.
         figures: By name.
+        drawn: Name of a metric → its resamples: such metrics can be compared between methods
+            that predicted the same scans (:mod:`crossdl.results.paired`).
+        curves: Name of a metric → the ROC curve that it is the area under.
     """
 
     metrics: Mapping[str, Estimate]
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
+    drawn: Mapping[str, Drawn] = field(default_factory=dict)
+    curves: Mapping[str, RocCurve] = field(default_factory=dict)
 
 
 def _sentences_of(sentences: SentenceScores, place: IndexArray) -> SentenceScores:

@@ -20,6 +20,8 @@ from crossdl.types import BoolArray, FloatArray
 if TYPE_CHECKING:
     import pandas as pd
 
+    from crossdl.statistics.auroc import RocCurve
+
 
 def assessed_cells(truth: FloatArray) -> FloatArray:
     """Truth of the regions, without negative cells of types whose *unclear* row is positive.
@@ -73,24 +75,27 @@ def cell_aurocs(
         seed: Of the resamples.
     """
     from crossdl.figures import heat_map, roc_figure
-    from crossdl.statistics.auroc import bootstrap_auroc, roc_curve
+    from crossdl.statistics.auroc import draw_auroc, roc_curve
 
     unscored = np.isnan(scores)
     known = _with_any(np.where(unscored, np.float32(np.nan), truth), anatomy.possible)
     known[..., -1][unscored.any(axis=2)] = np.nan
     values = _with_any(np.where(unscored, np.float32(0), scores), anatomy.possible)
     sets, macro = _sets(anatomy, level)
-    metrics = bootstrap_auroc(
+    drawn = draw_auroc(
         known.reshape(len(known), -1), values.reshape(len(values), -1), patient_ids, sets,
         weighted_macros={f"{level}/weighted_macro": macro},
-        n_resamples=config.n_resamples, seed=seed, confidence=config.confidence,
-        interval=config.interval,
+        n_resamples=config.n_resamples, seed=seed, interval=config.interval,
     )  # fmt: skip
     headline = (f"{level}/micro", f"{level}/weighted_macro")
-    metrics = {name: metrics[name] for name in dict.fromkeys((*headline, *metrics))}
+    metrics = {
+        name: drawn[name].estimate(config.confidence, config.interval)
+        for name in dict.fromkeys((*headline, *drawn))
+    }
     if all(estimate.value is None for estimate in metrics.values()):
         return Evaluation(metrics)
-    curves = {}
+    curves: dict[str, RocCurve] = {}
+    shown_curves: dict[str, tuple[RocCurve | None, Estimate]] = {}
     for j, kind in enumerate(anatomy.types):
         rows = anatomy.possible[:, j]
         curve = roc_curve(
@@ -101,7 +106,10 @@ def cell_aurocs(
             seed=seed,
             confidence=config.confidence,
         )
-        curves[kind.title] = (curve, metrics[f"{level}/type/{kind.name}"])
+        metric = f"{level}/type/{kind.name}"
+        shown_curves[kind.title] = (curve, metrics[metric])
+        if curve is not None:
+            curves[metric] = curve
     matrix = _matrix(metrics, anatomy, level)
     shown = np.array([[np.nan if e.value is None else e.value for e in row] for row in matrix])
     row_titles = [*(r.title for r in anatomy.regions), "All regions"]
@@ -112,7 +120,9 @@ def cell_aurocs(
     return Evaluation(
         metrics,
         tables={"cells": _table(matrix, row_titles, column_titles)},
-        figures={"cells": heat, "roc": roc_figure(curves, title=f"{title}, by type")},
+        figures={"cells": heat, "roc": roc_figure(shown_curves, title=f"{title}, by type")},
+        drawn=drawn,
+        curves=curves,
     )
 
 

@@ -62,6 +62,8 @@ class ReportAuroc(Evaluator[ReportAurocConfig]):
                 {**merged.metrics, **found.metrics},
                 {**merged.tables, **{f"{name}_{k}": v for k, v in found.tables.items()}},
                 {**merged.figures, **{f"{name}_{k}": v for k, v in found.figures.items()}},
+                {**merged.drawn, **found.drawn},
+                {**merged.curves, **found.curves},
             )
         return merged
 

@@ -29,7 +29,7 @@ class ScanAuroc(Evaluator[ScanAurocConfig]):
     def evaluate(self, cases: EvaluationSet, seed: int) -> Evaluation:
         """Compares the union of each type's rows with its scan score."""
         from crossdl.figures import roc_figure
-        from crossdl.statistics.auroc import bootstrap_auroc, roc_curve
+        from crossdl.statistics.auroc import draw_auroc, roc_curve
 
         types = union(cases.truth, axis=1)
         truth = np.concatenate([types, union(types, axis=1)[:, None]], axis=1)
@@ -38,29 +38,31 @@ class ScanAuroc(Evaluator[ScanAurocConfig]):
         n_resamples, confidence = self.config.n_resamples, self.config.confidence
         names = [*(f"scan/{t}" for t in self.anatomy.type_names), "scan/any"]
         titles = [*(t.title for t in self.anatomy.types), "Any abnormality"]
-        metrics = bootstrap_auroc(
+        drawn = draw_auroc(
             truth,
             scores,
             cases.patient_ids,
             {name: [j] for j, name in enumerate(names)},
             n_resamples=n_resamples,
             seed=seed,
-            confidence=confidence,
             interval=self.config.interval,
         )
+        metrics = {n: d.estimate(confidence, self.config.interval) for n, d in drawn.items()}
         curves = {
-            title: (
-                roc_curve(
-                    truth[:, [j]],
-                    scores[:, [j]],
-                    cases.patient_ids,
-                    n_resamples=n_resamples,
-                    seed=seed,
-                    confidence=confidence,
-                ),
-                metrics[name],
+            name: roc_curve(
+                truth[:, [j]],
+                scores[:, [j]],
+                cases.patient_ids,
+                n_resamples=n_resamples,
+                seed=seed,
+                confidence=confidence,
             )
-            for j, (name, title) in enumerate(zip(names, titles, strict=True))
+            for j, name in enumerate(names)
         }
-        figures = {"roc": roc_figure(curves, title="Scan level, by type")}
-        return Evaluation(metrics, figures=figures)
+        shown = {t: (curves[n], metrics[n]) for n, t in zip(names, titles, strict=True)}
+        return Evaluation(
+            metrics,
+            figures={"roc": roc_figure(shown, title="Scan level, by type")},
+            drawn=drawn,
+            curves={name: curve for name, curve in curves.items() if curve is not None},
+        )
