@@ -207,6 +207,9 @@ def _predictor(origin: Origin, method: Method, threads: int) -> Predictor:
     """In a worker: the models, loaded once."""
     import torch
 
+    from crossdl.networks.devices import keep_freed_memory
+
+    keep_freed_memory()
     torch.set_num_threads(threads)
     return method.load(Catalog([Path(path) for path in origin.plugin_paths]))
 

@@ -14,16 +14,18 @@ from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from rich.console import Console
 from torch.utils.data import DataLoader
 
 from crossdl.errors import ConfigError
-from crossdl.networks.devices import device
+from crossdl.networks.devices import device, keep_freed_memory
 from crossdl.training.checkpoint import SafetensorsCheckpointIO, read_checkpoint
 from crossdl.training.execution import Execution
 from crossdl.training.loggers import make_logger
 from crossdl.training.resumable import ResumableModule
+
+_LOG = logging.getLogger("crossdl.training")
 
 
 def train(
@@ -59,6 +61,7 @@ def train(
             logger cannot be used.
         CrossDLError: Training diverged.
     """
+    keep_freed_memory()
     execution = execution or Execution()
     checkpoint = folder / "last.safetensors"
     resume = checkpoint.is_file()
@@ -82,7 +85,7 @@ def train(
                 precision="bf16-mixed" if bf16 else "32-true",
                 max_epochs=module.epochs,
                 logger=make_logger(execution.logger, folder) or False,
-                callbacks=[_last(folder), _Bar()],
+                callbacks=[_last(folder), _Bar(), _Told()],
                 plugins=[SafetensorsCheckpointIO()],
                 num_sanity_val_steps=0,
                 gradient_clip_val=clip,
@@ -151,6 +154,16 @@ class _Bar(RichProgressBar):
             left = (now - self._begin[0]) / done * (total - step)
             metrics["left"] = str(timedelta(seconds=round(left)))
         return metrics
+
+
+class _Told(Callback):
+    """Says in the program's log which epoch has ended; a run keeps that in ``run.log``."""
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """After validation."""
+        losses = {k: float(v) for k, v in trainer.callback_metrics.items() if "/" in k}
+        said = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
+        _LOG.info("epoch %d of %d: %s", trainer.current_epoch + 1, trainer.max_epochs, said)
 
 
 @contextmanager
