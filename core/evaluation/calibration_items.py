@@ -10,8 +10,9 @@ import numpy as np
 from crossdl.anatomy import Anatomy
 from crossdl.evaluation.calibration import Reliability, equal_mass, equal_width, scaled, temperature
 from crossdl.evaluation.cases import Estimate, EvaluationSet
+from crossdl.evaluation.cells import assessed_cells
 from crossdl.evaluation.resampler import Resampler
-from crossdl.evaluation.truth import cell_truth, scan_truth
+from crossdl.statistics.auroc import union
 from crossdl.types import BoolArray, Float64Array, FloatArray
 
 MEASURES = (
@@ -49,8 +50,10 @@ class Items:
 
 def levels_of(cases: EvaluationSet, anatomy: Anatomy) -> dict[str, list[Items]]:
     """Level → the items of each type: whole scans, and possible cells."""
-    cells, scores = cell_truth(cases, anatomy), np.nan_to_num(cases.region_scores)
-    scans = scan_truth(cases)
+    unscored = np.isnan(cases.region_scores)
+    cells = np.where(unscored, np.float32(np.nan), assessed_cells(cases.truth))
+    scores = np.where(unscored, np.float32(0), cases.region_scores)
+    scans = union(cases.truth, axis=1)
     kinds = range(anatomy.n_types)
     return {
         "scan": [Items(scans[:, [j]], cases.scan_scores[:, [j]]) for j in kinds],
