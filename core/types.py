@@ -268,6 +268,8 @@ class ScanRecord:
             text they came from, or None. Used where ``findings`` is None.
         reads: Other labels of the whole scan by name, such as "ICH" of an external data set;
             NaN where not assessed.
+        facts: What else is known of the scan and its patient, by name with the unit, such as
+            "age_years" or "sex"; what is not known is left out. For tables of who was studied.
     """
 
     scan_id: str
@@ -277,3 +279,4 @@ class ScanRecord:
     truth: FloatArray | None = None
     labels: FloatArray | None = None
     reads: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, float | str] = field(default_factory=dict)
