@@ -93,8 +93,9 @@ class RunDirectory:
 
     @contextmanager
     def log(self) -> Iterator[logging.Logger]:
-        """The run's logger, appending to ``run.log``."""
-        logger = logging.getLogger(f"crossdl.run.{self.path.resolve()}")
+        """The package's logger, appending to ``run.log`` meanwhile."""
+        logger = logging.getLogger("crossdl")
+        level, propagated = logger.level, logger.propagate
         logger.setLevel(logging.INFO)
         logger.propagate = False
         handler = logging.FileHandler(self.path / "run.log", encoding="utf-8")
@@ -108,6 +109,8 @@ class RunDirectory:
         finally:
             logger.removeHandler(handler)
             handler.close()
+            logger.setLevel(level)
+            logger.propagate = propagated
 
 
 def versions() -> dict[str, str]:

@@ -19,7 +19,7 @@ _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 
 
 @contextmanager
-def worker_pool(count: int) -> Iterator[ProcessPool]:
+def worker_pool(count: int, *, fresh: bool = False) -> Iterator[ProcessPool]:
     """A pool of new Python processes, none of which outlives this one.
 
     At the end of the block it finishes what is scheduled, or stops at once if the block raised.
@@ -28,11 +28,15 @@ def worker_pool(count: int) -> Iterator[ProcessPool]:
 
     Args:
         count: Number of processes, at least 1; they start with the first task.
+        fresh: Whether every task has a new process, which ends with it.
     """
     from pebble import ProcessPool
 
     pool = ProcessPool(
-        max_workers=count, context=get_context("spawn"), initializer=_end_with_parent
+        max_workers=count,
+        max_tasks=1 if fresh else 0,
+        context=get_context("spawn"),
+        initializer=_end_with_parent,
     )
     try:
         yield pool

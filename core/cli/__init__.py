@@ -11,6 +11,7 @@ from crossdl.cli.align import align
 from crossdl.cli.atlas import atlas
 from crossdl.cli.check import check
 from crossdl.cli.cohort import cohort
+from crossdl.cli.compare import compare
 from crossdl.cli.discretize import discretize
 from crossdl.cli.discretizer import discretizer
 from crossdl.cli.evaluate import evaluate
@@ -22,6 +23,7 @@ from crossdl.cli.run import run
 from crossdl.cli.schema import schema
 from crossdl.cli.segment import segment
 from crossdl.cli.show import show
+from crossdl.cli.study import study
 
 app = typer.Typer(
     help="Learn voxel maps of abnormalities in head CT from free-text reports.",
@@ -37,6 +39,8 @@ app.command()(align)
 app.command()(qc)
 app.command()(predict)
 app.command()(evaluate)
+app.command()(compare)
+app.command()(study)
 app.command()(export)
 app.command("list")(list_kinds)
 app.command()(show)

@@ -7,7 +7,7 @@ with one seed. A scale is a size at which any study can be run.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -98,6 +98,9 @@ class Study(_Model):
         (),
         description="metrics to compare by name or pattern such as scan/*; empty means all that "
         "can be",
+    )
+    engine: Literal["local", "ray"] = Field(
+        "local", description="processes of this machine, or Ray; the results are the same"
     )
     at: Mapping[str, Resized] = Field(
         default_factory=dict, description="name of a scale → what changes there"

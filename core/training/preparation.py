@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from crossdl.anatomy import Anatomy, load_anatomy
 from crossdl.errors import CrossDLError
 from crossdl.interfaces import CohortSource
-from crossdl.types import AbnormalityMatrix, ScanRecord, SentenceLabels, Split
+from crossdl.types import AbnormalityMatrix, FloatArray, ScanRecord, SentenceLabels, Split
 
 if TYPE_CHECKING:
     from crossdl.catalog import Catalog
@@ -111,33 +113,37 @@ class Preparation:
         return found | {scan: merge(x, self.anatomy) for scan, x in self.readings.items()}
 
     @cached_property
-    def learnt(self) -> dict[str, AbnormalityMatrix]:
-        """Weak labels of the scans that training looks at, ``train_share`` of its own split.
+    def chosen(self) -> dict[Split, list[ScanRecord]]:
+        """The scans that training looks at: those with weak labels, ``train_share`` of its own.
 
         Scans without any have failed, unless only silver labels are asked for.
         """
-        known = self.matrices if self.composition.train_labels == "discretizer" else self._silver
-        found: dict[str, AbnormalityMatrix] = {}
+        found: dict[Split, list[ScanRecord]] = {}
+        silver = self.composition.train_labels == "silver"
         for split in LEARNT:
             members = [r for r in self.records if r.split == split]
-            usable = [r.scan_id for r in members if r.scan_id in known]
-            if self.composition.train_labels == "discretizer":
+            if silver:
+                usable = [r for r in members if self.cohort.silver(r) is not None]
+            else:
+                usable = [r for r in members if r.findings is not None or r.labels is not None]
+                known = {r.scan_id for r in usable}
                 for record in members:
                     if record.scan_id not in known:
                         reason = "the scan has no report and no labels"
                         self._fail(record.scan_id, "discretize", reason)
-            if split == "train":
-                usable = _share(usable, self.composition.train_share, self.composition.seed)
-            found |= {scan: known[scan] for scan in usable}
-        return found
+            found[split] = usable
+        share, seed = self.composition.train_share, self.composition.seed
+        return found | {"train": _share(found["train"], share, seed)}
 
-    @property
-    def _silver(self) -> dict[str, AbnormalityMatrix]:
-        """E1 of the labels that people gave the sentences."""
+    def _label(self, record: ScanRecord) -> FloatArray:
+        """Weak labels of a scan of training."""
         from crossdl.reports import merge
 
-        known = ((r.scan_id, self.cohort.silver(r)) for r in self.records if r.split in LEARNT)
-        return {scan: merge(x, self.anatomy) for scan, x in known if x is not None}
+        if self.composition.train_labels == "discretizer":
+            return self.matrices[record.scan_id].values
+        silver = self.cohort.silver(record)
+        assert silver is not None  # it was chosen for that
+        return merge(silver, self.anatomy).values
 
     def register(self, records: Sequence[ScanRecord]) -> CohortRegions:
         """Coarse regions of scans; workers start once for all."""
@@ -162,38 +168,57 @@ class Preparation:
         Args:
             shape: Voxels ``(D, H, W)`` of its input.
         """
-        regions = self.register([r for r in self.records if r.scan_id in self.learnt])
-        return {split: tuple(self._samples(split, regions, shape)) for split in LEARNT}
+        labels = {r.scan_id: self._label(r) for split in LEARNT for r in self.chosen[split]}
+        return self._samples(labels, shape)
+
+    def keep(self, shape: tuple[int, int, int], *, test: bool = False) -> None:
+        """Puts all that :meth:`samples` needs into the cache, without reading a report.
+
+        Args:
+            shape: Voxels ``(D, H, W)`` of the analyzer's input.
+            test: Whether to register the test scans, too.
+        """
+        empty = np.zeros((len(self.anatomy.label_names), self.anatomy.n_types), dtype=np.float32)
+        labels = {r.scan_id: empty for split in LEARNT for r in self.chosen[split]}
+        self._samples(labels, shape)
+        if test:
+            self.register([r for r in self.records if r.split == "test"])
 
     def _samples(
-        self, split: Split, outcome: CohortRegions, shape: tuple[int, int, int]
-    ) -> Iterator[Sample]:
+        self, labels: dict[str, FloatArray], shape: tuple[int, int, int]
+    ) -> dict[Split, tuple[Sample, ...]]:
         from crossdl.prepared import training_sample
         from crossdl.progress import track
 
-        usable = [r for r in self.records if r.split == split and r.scan_id in self.learnt]
-        with self._stage(f"Preprocess {split} scans"):
-            for record in track(usable, "preprocessing"):
-                try:
-                    yield training_sample(
-                        self.cohort,
-                        record,
-                        outcome.regions.get(record.scan_id),
-                        self.learnt[record.scan_id].values,
-                        self.anatomy,
-                        shape,
-                    )
-                except CrossDLError as error:
-                    self._fail(record.scan_id, "preprocess", str(error))
+        regions = self.register([r for split in LEARNT for r in self.chosen[split]]).regions
+        found: dict[Split, tuple[Sample, ...]] = {}
+        for split in LEARNT:
+            samples = []
+            with self._stage(f"Preprocess {split} scans"):
+                for record in track(self.chosen[split], "preprocessing"):
+                    scan = record.scan_id
+                    try:
+                        sample = training_sample(
+                            self.cohort, record, regions.get(scan), labels[scan], self.anatomy,
+                            shape,
+                        )  # fmt: skip
+                    except CrossDLError as error:
+                        self._fail(scan, "preprocess", str(error))
+                        continue
+                    samples.append(sample)
+            found[split] = tuple(samples)
+        return found
 
 
-def _share(scans: list[str], share: float, seed: int) -> list[str]:
+def _share(scans: list[ScanRecord], share: float, seed: int) -> list[ScanRecord]:
     """At least one of the scans, in their order; a smaller share is part of every larger one."""
 
-    def place(scan: str) -> bytes:
-        return hashlib.blake2b(f"{seed}/{scan}".encode("utf-8", "surrogatepass")).digest()
+    def place(scan: ScanRecord) -> bytes:
+        text = f"{seed}/{scan.scan_id}".encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(text).digest()
 
-    if share == 1.0:
+    if share == 1.0 or not scans:
         return scans
-    kept = set(sorted(scans, key=place)[: max(1, math.ceil(share * len(scans)))])
-    return [scan for scan in scans if scan in kept]
+    kept = sorted(scans, key=place)[: max(1, math.ceil(share * len(scans)))]
+    names = {scan.scan_id for scan in kept}
+    return [scan for scan in scans if scan.scan_id in names]

@@ -1,0 +1,86 @@
+"""``crossdl study``: every cell of a study, compared with the first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from crossdl.cli.options import RegistryFile
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from crossdl.study.run import StudyResult
+
+
+def study(
+    name: Annotated[str, typer.Argument(help="Name in the registry file; `crossdl list`.")],
+    scale: Annotated[
+        str | None,
+        typer.Option(help="tiny, small, paper, or another of the registry; default: the base's."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder; default studies/NAME[-SCALE].")
+    ] = None,
+    registry: RegistryFile = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a field of the base: analyzer.epochs=5 (repeatable)."),
+    ] = None,
+    engine: Annotated[
+        Literal["local", "ray"] | None,
+        typer.Option(help="Processes of this machine, or Ray; default: the study's."),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Of a running Ray cluster, such as auto.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Cells at a time on this machine.")] = 1,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cores of a cell; results depend on it. Default: cores / jobs."),
+    ] = None,
+) -> None:
+    """Validate all cells of a study, run them, compare them. Run it again to continue."""
+    from rich.console import Console
+
+    from crossdl.cli.run import parse_changes
+    from crossdl.registry import load_registry
+    from crossdl.study.run import run_study
+
+    console = Console()
+    result = run_study(
+        load_registry(registry),
+        name,
+        folder=out or Path("studies") / (f"{name}-{scale}" if scale else name),
+        console=console,
+        scale=scale,
+        changes=parse_changes(change or []),
+        engine=engine,
+        address=address,
+        jobs=jobs,
+        threads=threads,
+    )
+    _show(result, console)
+    if result.failures:
+        raise typer.Exit(1)
+
+
+def _show(result: StudyResult, console: Console) -> None:
+    """The metrics that are compared, and what failed."""
+    from crossdl.study.terminal import means_table
+
+    console.print(means_table(result.folder, result.study))
+    for failure in result.failures:
+        console.print(
+            f"failed: {failure.cell} ({failure.stage}): {failure.reason}",
+            markup=False,
+            soft_wrap=True,
+        )
+    if result.failures:
+        console.print(
+            f"{len(result.failures)} of {len(result.study.cells)} cells failed; the same command "
+            "tries them again"
+        )
+    console.print(f"Study: {result.folder}", soft_wrap=True)
