@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from crossdl.labels import LabelSet
 from crossdl.statistics.auroc import auroc
-from crossdl.statistics.bootstrap import Groups, group_sums
 from crossdl.types import BoolArray, Float64Array, SentenceLabels
 
 
@@ -40,18 +40,24 @@ class Counts:
         return cls(*(np.asarray(c.sum(0, dtype=float)) for c in (truth & stated, truth, stated)))
 
     @classmethod
-    def by_group(cls, truth: BoolArray, stated: BoolArray, groups: Groups) -> Counts:
+    def by_group(
+        cls, truth: BoolArray, stated: BoolArray, owner: npt.NDArray[np.int64], n_groups: int
+    ) -> Counts:
         """Counts of each of G groups of the texts, such as patients.
 
         Args:
             truth: ``(n, K)``.
             stated: ``(n, K)``.
-            groups: ``(n,)``.
+            owner: ``(n,)`` group of each text, below G.
+            n_groups: G; a group may have no text.
 
         Returns:
-            ``(G, K)``, groups as in :func:`crossdl.statistics.bootstrap.resample_weights`.
+            ``(G, K)``.
         """
-        return cls(*(group_sums(c, groups) for c in (truth & stated, truth, stated)))
+        sums = [np.zeros((n_groups, truth.shape[1])) for _ in range(3)]
+        for total, each in zip(sums, (truth & stated, truth, stated), strict=True):
+            np.add.at(total, owner, each)
+        return cls(*sums)
 
     def weighted(self, weights: Float64Array) -> Counts:
         """Counts of groups, ``(G, K)``, under their weights, ``(G, R)`` → ``(K, R)``."""

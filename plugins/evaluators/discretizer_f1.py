@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from crossdl.evaluation.cases import Estimate, Evaluation, EvaluationSet
+from crossdl.evaluation.cases import Estimate, Evaluation, EvaluationSet, IndexArray
 from crossdl.evaluation.resampling import ResamplingConfig
 from crossdl.interfaces import Evaluator
 from crossdl.label_titles import region_titles, type_titles
-from crossdl.statistics.bootstrap import (
-    Groups,
-    bootstrap_ratio,
-    confidence_interval,
-    jackknife,
-    resample_weights,
-)
+from crossdl.statistics.bootstrap import Drawn, Statistic, jackknife, resample_weights
 from crossdl.text.scores import Counts, mean_of_defined
 from crossdl.types import BoolArray, Float64Array
 
@@ -74,76 +68,71 @@ class DiscretizerF1(Evaluator[DiscretizerF1Config]):
         """
         n_labels = len(self.anatomy.label_names) + self.anatomy.n_types
         truth = stated = np.zeros((0, n_labels), dtype=np.bool_)
-        patients = np.zeros(0, dtype=np.str_)
+        scans = np.zeros(0, dtype=np.int64)
         if cases.sentences is not None:
-            patients = np.array(cases.patient_ids)[cases.sentences.owner]
-            truth, stated = cases.sentences.truth >= 0.5, cases.sentences.stated
+            scans, truth = cases.sentences.owner, cases.sentences.truth >= 0.5
+            stated = cases.sentences.stated
             if self.config.threshold != "own":
                 stated = cases.sentences.scores > np.float32(self.config.threshold)
-        metrics = self._metrics(truth, stated, patients, seed)
-        right = (truth == stated).all(axis=1)
-        metrics["exact_match"] = bootstrap_ratio(
-            right,
-            np.ones(len(right)),
-            patients,
-            n_resamples=self.config.n_resamples,
-            seed=seed,
-            confidence=self.config.confidence,
-            interval=self.config.interval,
-            positives=int(right.sum()),
-        )
+        owner, weights = resample_weights(cases.patient_ids, self.config.n_resamples, seed)
+        drawn = self._drawn(truth, stated, owner[scans], weights)
+        metrics = {
+            name: one.estimate(self.config.confidence, self.config.interval)
+            for name, one in drawn.items()
+        }
         if not len(truth):
             return Evaluation(metrics)
         return Evaluation(
-            metrics, {"labels": self._table(metrics)}, {"labels": self._dots(metrics)}
+            metrics,
+            {"labels": self._table(metrics)},
+            {"labels": self._dots(metrics)},
+            drawn=drawn,
         )
 
-    def _metrics(
-        self, truth: BoolArray, stated: BoolArray, patients: Groups, seed: int
-    ) -> dict[str, Estimate]:
-        """Every measure of every label and group of labels."""
-        anatomy = self.anatomy
-        n_regions = len(anatomy.label_names)
-        counts = Counts.by_group(truth, stated, patients)
-        _, weights = resample_weights(patients, self.config.n_resamples, seed)
+    def _drawn(
+        self, truth: BoolArray, stated: BoolArray, owner: IndexArray, weights: Float64Array
+    ) -> dict[str, Drawn]:
+        """Every measure of every label and group of labels, in all resamples."""
+        n_regions = len(self.anatomy.label_names)
+        counts = Counts.by_group(truth, stated, owner, len(weights))
 
-        def estimate(measure: str, labels: slice, *, macro: bool = False) -> Estimate:
-            chosen = counts.take(labels)
-            score, whole = MEASURES[measure]
+        def draw(statistic: Statistic, whole: Float64Array, n: int, positives: int) -> Drawn:
+            left_out = None
+            if self.config.interval == "bca":
+                left_out = jackknife(statistic, len(weights))
+            telling = np.count_nonzero(whole) > 1
+            return Drawn(statistic(weights), left_out, len(weights), n, positives, telling)
+
+        def of(measure: str, labels: slice, *, macro: bool = False) -> Drawn:
+            chosen, (score, whole) = counts.take(labels), MEASURES[measure]
 
             def statistic(weights: Float64Array) -> Float64Array:
                 found = chosen.weighted(weights)
                 return mean_of_defined(score(found)) if macro else score(found.pooled)
 
-            n, positives = truth[:, labels].size, int(truth[:, labels].sum())
-            carriers = int(whole(chosen).any(axis=1).sum())
-            if not carriers:
-                return Estimate(None, n=n, positives=positives)
-            drawn = statistic(weights)
-            low = high = None
-            if carriers > 1:
-                bca = self.config.interval == "bca"
-                low, high = confidence_interval(
-                    drawn,
-                    jackknife(statistic, len(weights)) if bca else None,
-                    confidence=self.config.confidence,
-                    kind=self.config.interval,
-                )
-            return Estimate(float(drawn[0]), low, high, n, positives)
+            entered = whole(chosen).sum(axis=1)
+            return draw(statistic, entered, truth[:, labels].size, int(truth[:, labels].sum()))
 
         groups = {"regions": slice(0, n_regions), "types": slice(n_regions, None)}
-        found = {}
+        drawn = {}
         for measure in MEASURES:
             for group, labels in groups.items():
-                found[f"{measure}/{group}/macro"] = estimate(measure, labels, macro=True)
-                found[f"{measure}/{group}/micro"] = estimate(measure, labels)
-            found[f"{measure}/micro"] = estimate(measure, slice(None))
-        names = [f"region/{name}" for name in anatomy.label_names]
-        names += [f"type/{name}" for name in anatomy.type_names]
+                drawn[f"{measure}/{group}/macro"] = of(measure, labels, macro=True)
+                drawn[f"{measure}/{group}/micro"] = of(measure, labels)
+            drawn[f"{measure}/micro"] = of(measure, slice(None))
+        right = (truth == stated).all(axis=1)
+        exact = Counts.by_group(right[:, None], np.ones_like(right)[:, None], owner, len(weights))
+        drawn["exact_match"] = draw(
+            lambda w: exact.weighted(w).precision[0],
+            exact.stated[:, 0],
+            right.size,
+            int(right.sum()),
+        )
+        names = [end for labels in self._rows().values() for end in labels.values()]
         for measure in MEASURES:
             for j, name in enumerate(names):
-                found[f"{measure}/{name}"] = estimate(measure, slice(j, j + 1))
-        return found
+                drawn[f"{measure}/{name}"] = of(measure, slice(j, j + 1))
+        return drawn
 
     def _rows(self) -> dict[str, dict[str, str]]:
         """Group → title of each of its labels → end of the label's metric."""

@@ -15,6 +15,7 @@ from crossdl.anatomy import Anatomy
 from crossdl.catalog import default_catalog
 from crossdl.evaluation.cases import EvaluationSet, SentenceScores
 from crossdl.plugins.evaluators.discretizer_f1 import DiscretizerF1, DiscretizerF1Config
+from crossdl.results.paired import compare_methods
 from crossdl.statistics.bootstrap import resample_weights
 
 MakeCases = Callable[..., EvaluationSet]
@@ -76,8 +77,8 @@ def test_intervals_are_quantiles_of_resampled_patients(
 ) -> None:
     assert cases.sentences is not None
     found = evaluator(anatomy, n_resamples=40, confidence=0.8).evaluate(cases, 3).metrics
-    patients = np.array(cases.patient_ids)[cases.sentences.owner]
-    owner, weights = resample_weights(patients, 40, 3)
+    owner, weights = resample_weights(cases.patient_ids, 40, 3)
+    owner = owner[cases.sentences.owner]
     y, said = cases.sentences.truth > 0, cases.sentences.scores > 0.5
     drawn: dict[str, list[float]] = {}
     for r in range(1, 41):
@@ -121,7 +122,21 @@ def test_without_sentences_everything_is_undefined(anatomy: Anatomy, make_cases:
     found = evaluator(anatomy).evaluate(make_cases(0), 0)
     assert {"f1/regions/macro", "exact_match"} <= set(found.metrics)
     assert all(e.value is None and e.n == 0 for e in found.metrics.values())
-    assert not found.tables and not found.figures
+    assert not found.tables and not found.figures and not found.drawn
+
+
+def test_two_discretizers_can_be_compared(anatomy: Anatomy, cases: EvaluationSet) -> None:
+    assert cases.sentences is not None
+    right = replace(cases.sentences, scores=cases.sentences.truth)
+    one, two = (
+        {"discretizer_f1": evaluator(anatomy).evaluate(replace(cases, sentences=s), 0)}
+        for s in (right, cases.sentences)
+    )
+    found = compare_methods([one], [two], {"discretizer_f1": evaluator(anatomy)})
+    difference = found["discretizer_f1"]["f1/micro"]
+    expected = 1 - f1_score(cases.sentences.truth.ravel() > 0, cases.sentences.scores.ravel() > 0.5)
+    assert difference.difference == pytest.approx(expected, abs=1e-12)
+    assert difference.low is not None and 0 < difference.low < expected
 
 
 def test_table_and_figure_name_every_label(anatomy: Anatomy, cases: EvaluationSet) -> None:
