@@ -104,6 +104,12 @@ def cohort_writer() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def runs() -> ModuleType:
+    """The module ``tests/run_writer.py``: writes folders of finished runs."""
+    return _beside("run_writer")
+
+
+@pytest.fixture(scope="session")
 def write_series(dicom_writer: ModuleType) -> Callable[..., list[Path]]:
     """``write_series(folder, positions, ...)`` of ``tests/dicom_writer.py``."""
     return dicom_writer.write_series

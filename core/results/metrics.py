@@ -78,10 +78,10 @@ def value_text(estimate: Estimate) -> str:
 
 
 def interval_text(estimate: Estimate) -> str:
-    """``"0.850 - 0.950"``; "-" where there is no interval."""
+    """``"0.850 - 0.950"``, ``"-0.100 to 0.200"``; "-" where there is no interval."""
     if estimate.low is None or estimate.high is None:
         return "-"
-    return f"{estimate.low:.3f} - {estimate.high:.3f}"
+    return f"{estimate.low:.3f} {'to' if estimate.low < 0 else '-'} {estimate.high:.3f}"
 
 
 def interval_title(config: Mapping[str, Any]) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -66,13 +64,3 @@ def read_page() -> Callable[[Path], Page]:
         return page
 
     return read
-
-
-@pytest.fixture(scope="session")
-def runs() -> ModuleType:
-    """The module ``lines.py`` of this folder: writes folders of runs."""
-    spec = importlib.util.spec_from_file_location("lines", Path(__file__).parent / "lines.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
