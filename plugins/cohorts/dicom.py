@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SCANS, REPORTS = "scans.parquet", "reports.parquet"
 SOURCES = "private/sources.parquet"
+FACTS = ("age_years", "sex", "manufacturer", "model", "spacing_mm", "thickness_mm", "slices")
+"""Columns of ``scans.parquet`` that say who was scanned, and how."""
 
 
 class DicomConfig(ComponentConfig):
@@ -44,7 +46,8 @@ class Dicom(CohortSource[DicomConfig]):
         """One record per scan, in the order of ``scans.parquet``.
 
         ``labels`` are the probabilities of ``labels.parquet``; ``findings`` is text only where
-        the cohort was built to keep it.
+        the cohort was built to keep it; ``facts`` are :data:`FACTS`, and how many sentences the
+        report's Findings have.
 
         Raises:
             InputError: The folder is no finished cohort, is damaged, or was built for another
@@ -126,7 +129,9 @@ class Dicom(CohortSource[DicomConfig]):
     @cached_property
     def _records(self) -> tuple[ScanRecord, ...]:
         rows = self._rows
-        findings = self._findings()
+        reports = read_cohort_table(self.config.folder, REPORTS, ("report",)).set_index("report")
+        findings, sentences = _known(reports, "findings"), _known(reports, "sentences")
+        known = {name: _known(rows, name) for name in FACTS}
         labels = label_matrices(self.config.folder, rows.index, self.anatomy)
         return tuple(
             ScanRecord(
@@ -135,19 +140,13 @@ class Dicom(CohortSource[DicomConfig]):
                 split=split,
                 findings=findings.get(report),
                 labels=matrix,
+                facts={name: values[scan] for name, values in known.items() if scan in values}
+                | ({"sentences": sentences[report]} if report in sentences else {}),
             )
             for scan, patient, split, report, matrix in zip(
                 rows.index, rows["patient"], rows["split"], rows["report"], labels, strict=True
             )
         )
-
-    def _findings(self) -> Mapping[str, str]:
-        """Text by report, where the cohort keeps it."""
-        table = read_cohort_table(self.config.folder, REPORTS, ("report",))
-        if "findings" not in table.columns:
-            return {}
-        kept = table[table["findings"].notna()]
-        return dict(zip(kept["report"], kept["findings"], strict=True))
 
     @cached_property
     def _allow_missing_slices(self) -> bool:
@@ -160,6 +159,14 @@ class Dicom(CohortSource[DicomConfig]):
     def _sources(self) -> Mapping[str, list[Path]]:
         """Source files by scan."""
         return read_sources(self.config.folder / SOURCES, self.config.dicom)
+
+
+def _known(table: pd.DataFrame, column: str) -> Mapping[str, Any]:
+    """Values by the table's index, where they are known; none if the table has no such column."""
+    if column not in table.columns:
+        return {}
+    values = table[column].dropna()
+    return dict(zip(values.index, values.tolist(), strict=True))
 
 
 def _check_anatomy(folder: Path, built: Anatomy, used: Anatomy) -> None:

@@ -50,6 +50,15 @@ def test_labels(folder, source):
     assert sum(r.labels.sum() for r in records.values()) == pytest.approx(total, rel=1e-5)
 
 
+def test_facts_are_what_is_known_of_patient_and_scanner(tmp_path, cohort_writer, source):
+    first, second, *_, last = source("dicom", cohort_writer.write_built(tmp_path)).records()
+    assert dict(second.facts) == {
+        "age_years": 37.0, "sex": "M", "manufacturer": "Acme", "model": "One",
+        "spacing_mm": pytest.approx(0.46), "thickness_mm": 5.0, "slices": 13, "sentences": 1,
+    }  # fmt: skip
+    assert {"sex", "model"}.isdisjoint(first.facts) and "age_years" not in last.facts
+
+
 def test_findings_where_they_are_kept(tmp_path, cohort_writer, source):
     folder = cohort_writer.write_built(tmp_path, findings=True)
     assert [r.findings for r in source("dicom", folder).records()][:2] == ["Scan 0.", "Scan 1."]
