@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crossdl.evaluation.cases import Estimate
 from crossdl.evaluation.resampling import ResamplingConfig
 from crossdl.evaluation.worklist_queue import Waits
 from crossdl.evaluation.worklist_ranks import Worklist, YieldCurve
 from crossdl.evaluation.worklist_rows import Row
-from crossdl.statistics.auroc import bootstrap_auroc
-from crossdl.statistics.bootstrap import confidence_interval, resample_weights
+from crossdl.statistics.auroc import draw_auroc
+from crossdl.statistics.bootstrap import Drawn, resample_weights
 from crossdl.statistics.multiplicity import holm
 from crossdl.statistics.rank_sum import rank_sum
 from crossdl.types import Float64Array, FloatArray
@@ -36,7 +35,7 @@ def measure_rows(
     waits: Waits,
     config: ResamplingConfig,
     seed: int,
-) -> dict[str, dict[str, Estimate]]:
+) -> dict[str, dict[str, Drawn]]:
     """Measures the scans of each row in the list of all scans.
 
     Args:
@@ -46,14 +45,14 @@ def measure_rows(
         fractions: Parts of the list at whose end recall is measured.
         waits: By rank.
         config: Kind of interval.
-        seed: Equal seeds give equal intervals.
+        seed: Equal seeds draw equal patients.
 
     Returns:
-        Name of each row → measure → estimate, undefined where no scan has the disease. Measures
-        are :data:`QUARTILES` (0 is the top of the list and 1 its end), recall at each fraction,
-        :data:`WAITS` by priority (minutes), and ``saved_`` in front of these for the minutes that
-        they are below those in order of arrival. Intervals need two patients with the disease;
-        they hold for the simulated waits as they are.
+        Name of each row → measure → what was drawn, undefined where no scan has the disease.
+        Measures are :data:`QUARTILES` (0 is the top of the list and 1 its end), recall at each
+        fraction, :data:`WAITS` by priority (minutes), and ``saved_`` in front of these for the
+        minutes that they are below those in order of arrival. Intervals need two patients with the
+        disease; they hold for the simulated waits as they are.
     """
     owner, weights = resample_weights(patients, config.n_resamples, seed)
     if config.interval == "bca":  # and the sample without each patient
@@ -62,9 +61,16 @@ def measure_rows(
     found = {}
     for row in rows:
         drawn = _drawn(worklist.curve(row.positive), fractions, waits)
-        carriers = np.unique(owner[row.positive]).size
+        end = 1 + config.n_resamples
         found[row.name] = {
-            name: _estimate(values, row, config if carriers > 1 else None)
+            name: Drawn(
+                values[:end],
+                values[end:] if config.interval == "bca" else None,
+                len(weights),
+                row.assessed,
+                int(row.positive.sum()),
+                np.unique(owner[row.positive]).size > 1,
+            )
             for name, values in drawn.items()
         }
     return found
@@ -86,7 +92,7 @@ def superiority(
     patients: Sequence[str],
     config: ResamplingConfig,
     seed: int,
-) -> list[list[Estimate]]:
+) -> list[list[Drawn]]:
     """How probably a scan with the disease comes before one without; equal scores count half.
 
     Args:
@@ -94,21 +100,20 @@ def superiority(
         rows: Diseases.
         patients: ``(n,)`` whom intervals resample.
         config: Kind of interval.
-        seed: Equal seeds give equal intervals.
+        seed: Equal seeds draw equal patients.
 
     Returns:
         Rows × S; it is the area under the ROC curve and undefined as that is.
     """
     names = [[f"{i} {j}" for j in range(scores.shape[1])] for i in range(len(rows))]
     flat = [name for line in names for name in line]
-    found = bootstrap_auroc(
+    found = draw_auroc(
         np.repeat(np.stack([row.status for row in rows], axis=1), scores.shape[1], axis=1),
         np.tile(scores, len(rows)),
         patients,
         {name: [k] for k, name in enumerate(flat)},
         n_resamples=config.n_resamples,
         seed=seed,
-        confidence=config.confidence,
         interval=config.interval,
     )
     return [[found[name] for name in line] for line in names]
@@ -151,19 +156,3 @@ def _drawn(curve: YieldCurve, fractions: Sequence[float], waits: Waits) -> dict[
     in_order = measures_in_order(waits)
     saved = {f"saved_{name}": in_order[name] - by_priority[name] for name in WAITS}
     return {**found, **by_priority, **saved}
-
-
-def _estimate(drawn: Float64Array, row: Row, config: ResamplingConfig | None) -> Estimate:
-    n, positives = row.assessed, int(row.positive.sum())
-    if np.isnan(drawn[0]):
-        return Estimate(None, n=n, positives=positives)
-    low = high = None
-    if config is not None:
-        end = 1 + config.n_resamples
-        low, high = confidence_interval(
-            drawn[:end],
-            drawn[end:] if config.interval == "bca" else None,
-            confidence=config.confidence,
-            kind=config.interval,
-        )
-    return Estimate(float(drawn[0]), low, high, n, positives)

@@ -9,14 +9,14 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from crossdl.evaluation.cases import Estimate, Evaluation, EvaluationSet
+from crossdl.evaluation.resampler import Resampler
 from crossdl.evaluation.resampling import ResamplingConfig
 from crossdl.evaluation.worklist_queue import Traffic
-from crossdl.evaluation.worklist_rows import disease_rows, joint_rows
+from crossdl.evaluation.worklist_rows import Row, disease_rows, joint_rows
 from crossdl.interfaces import Evaluator
 
 if TYPE_CHECKING:
     from crossdl.evaluation.worklist_queue import Waits
-    from crossdl.evaluation.worklist_results import Result
 
 _BUSIEST = 0.98
 
@@ -100,7 +100,7 @@ class WorklistEvaluator(Evaluator[WorklistConfig]):
 
         config, patients = self.config, cases.patient_ids
         diseases = disease_rows(cases, self.anatomy, config.diseases)
-        rows = [*diseases, *joint_rows(diseases)]
+        rows = [*joint_rows(diseases), *diseases]
         waits = simulate(
             config.traffic, seed=seed, replications=config.replications, arrivals=config.arrivals
         )
@@ -109,47 +109,53 @@ class WorklistEvaluator(Evaluator[WorklistConfig]):
         measured = measure_rows(
             highest[:, 0], rows, patients, config.fractions, waits, config, seed
         )
+        lists = ["superiority", *(f"superiority/{name}" for name in self.anatomy.type_names)]
+        drawn = {}
+        for row, found in zip(rows, superiority(scores, rows, patients, config, seed), strict=True):
+            found_of = dict(zip(lists, found, strict=True)) | measured[row.name]
+            drawn |= {f"{_place(row, diseases)}/{name}": one for name, one in found_of.items()}
+        metrics = Resampler(config, patients, seed).estimates(drawn)
+        no_finding = rows[1]
+        tested = [row for row in rows if row is not no_finding]
+        p = dict(zip(tested, rank_sum_p(scores, tested, patients), strict=True))
         results = show.in_order_of_ranks(
-            show.Result(row, row not in diseases, measured[row.name], *found)
-            for row, *found in zip(
-                rows,
-                superiority(scores, rows, patients, config, seed),
-                [*rank_sum_p(scores, rows[:-1], patients), [None] * scores.shape[1]],
-                show.all_quartiles(scores, rows),
-                strict=True,
+            show.Result(
+                row,
+                row not in diseases,
+                {name: metrics[f"{_place(row, diseases)}/{name}"] for name in measured[row.name]},
+                [metrics[f"{_place(row, diseases)}/{name}"] for name in lists],
+                p.get(row, [None] * len(lists)),
+                quartiles,
             )
+            for row, quartiles in zip(rows, show.all_quartiles(scores, rows), strict=True)
         )
         in_order = measures_in_order(waits)
-        without_rest = results[:-1]
         titles = ["Highest of all types", *(t.title for t in self.anatomy.types)]
+        ill = [result for result in results if result.row is not no_finding]
         return Evaluation(
-            self._metrics(results, waits, in_order),
+            metrics | self._in_order(waits, in_order),
             tables={
                 "diseases": show.disease_table(results, config.fractions),
-                "scores": show.score_table(without_rest, titles),
+                "scores": show.score_table(ill, titles),
                 "waiting": show.waiting_table(results, in_order),
             },
             figures={
-                **show.list_figures(without_rest, scores, titles),
+                **show.list_figures(ill, scores, titles),
                 "waiting": show.waiting_picture(results, in_order, config.traffic.load),
             },
+            drawn=drawn,
         )
 
-    def _metrics(
-        self, results: Sequence[Result], waits: Waits, in_order: Mapping[str, float]
-    ) -> dict[str, Estimate]:
-        """Sums first, then order of arrival, then the diseases in the cohort's order."""
-        metrics: dict[str, Estimate] = {}
-        for result in sorted(results, key=lambda result: not result.apart):
-            place = f"worklist/{'' if result.apart else 'disease/'}{result.row.name}"
-            metrics[f"{place}/superiority"] = result.superiority[0]
-            for kind, area in zip(self.anatomy.type_names, result.superiority[1:], strict=True):
-                if not result.apart:
-                    metrics[f"{place}/superiority/{kind}"] = area
-            metrics |= {f"{place}/{name}": found for name, found in result.measures.items()}
-        n = self.config.replications * self.config.arrivals
+    def _in_order(self, waits: Waits, in_order: Mapping[str, float]) -> dict[str, Estimate]:
+        """Waits in order of arrival; the interval is that of the simulation."""
+        n, found = self.config.replications * self.config.arrivals, {}
         for name, value in in_order.items():
             error = 1.96 * waits.error if name == "mean_wait" else None
             ends = (None, None) if error is None else (value - error, value + error)
-            metrics[f"worklist/in_order/{name}"] = Estimate(value, *ends, n)
-        return metrics
+            found[f"worklist/in_order/{name}"] = Estimate(value, *ends, n)
+        return found
+
+
+def _place(row: Row, diseases: Sequence[Row]) -> str:
+    """Under which name the metrics of a row are."""
+    return f"worklist/{'disease/' if row in diseases else ''}{row.name}"
