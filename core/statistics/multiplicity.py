@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Holm's step-down correction over one family of tests.
@@ -24,10 +26,11 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
         >>> holm([0.01, 0.04, None, 0.03])
         [0.03, 0.06, None, 0.06]
     """
-    from statsmodels.stats.multitest import multipletests
-
-    made = [p for p in p_values if p is not None]
-    if not all(0 <= p <= 1 for p in made):
+    made = np.array([p for p in p_values if p is not None], dtype=np.float64)
+    if not ((made >= 0) & (made <= 1)).all():
         raise ValueError("p values must lie between 0 and 1")
-    corrected = iter(multipletests(made, method="holm")[1].tolist() if made else ())
-    return [None if p is None else next(corrected) for p in p_values]
+    order = np.argsort(made, kind="stable")
+    corrected = np.empty(made.size)
+    corrected[order] = np.maximum.accumulate(made[order] * np.arange(made.size, 0, -1))
+    values = iter(np.minimum(corrected, 1).tolist())
+    return [None if p is None else next(values) for p in p_values]
