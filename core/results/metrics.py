@@ -52,8 +52,11 @@ def read_metrics(path: Path) -> dict[str, dict[str, Estimate]]:
 
 
 def headline(names: Iterable[str], anatomy: Anatomy) -> list[str]:
-    """The metrics that speak of all regions: those whose name holds no region or region part."""
-    detail = {*anatomy.region_names, *anatomy.parts}
+    """The metrics that speak of all regions and diseases.
+
+    Those are the metrics whose name holds neither a region, nor a region part, nor "disease".
+    """
+    detail = {*anatomy.region_names, *anatomy.parts, "disease"}
     return [name for name in names if detail.isdisjoint(name.split("/"))]
 
 
@@ -66,7 +69,7 @@ def metric_title(name: str, anatomy: Anatomy) -> str:
     titles |= {r.name: r.title for r in anatomy.regions}
     titles |= {t.name: _lower_first(t.title) for t in anatomy.types}
     level, *rest = name.split("/")
-    if len(rest) > 1 and rest[0] in ("type", "part", "cell"):
+    if len(rest) > 1 and rest[0] in ("type", "part", "cell", "disease"):
         rest = rest[1:]
     words = [titles.get(word, word.replace("_", " ")) for word in rest]
     return ", ".join([level.replace("_", " ").capitalize(), *words])

@@ -46,9 +46,11 @@ def test_metric_titles_speak_the_anatomys_words() -> None:
     assert metric_title("worklist/median_rank", HEAD) == "Worklist, median rank"
 
 
-def test_headline_leaves_single_regions_out() -> None:
+def test_headline_leaves_single_regions_and_diseases_out() -> None:
     found = headline(make_evaluations()["region_auroc"].metrics, HEAD)
     assert found == ["region/micro", f"region/type/{KIND.name}"]
+    some = ["worklist/any_finding/median_rank", "worklist/disease/infarct/median_rank"]
+    assert headline(some, HEAD) == some[:1]
 
 
 def test_metrics_are_exact_ordered_and_have_no_nan(tmp_path: Path) -> None:
