@@ -47,11 +47,11 @@ class ExternalIchConfig(ResamplingConfig):
     kind: Literal["external_ich"] = "external_ich"
     labels: Mapping[str, ReadLabel] = Field(
         {
-            "ich": ReadLabel(title="Intracranial haemorrhage", reads=("ICH",), types=_HYPER),
-            "iph": ReadLabel(
+            "ICH": ReadLabel(title="Intracranial haemorrhage", reads=("ICH",), types=_HYPER),
+            "IPH": ReadLabel(
                 title="Intraparenchymal haemorrhage", reads=("IPH",), types=("intra_hyper",)
             ),
-            "eph": ReadLabel(
+            "EPH": ReadLabel(
                 title="Extraparenchymal haemorrhage",
                 reads=("SDH", "EDH", "SAH", "IVH"),
                 types=("extra_hyper",),
@@ -76,8 +76,9 @@ class ExternalIch(Evaluator[ExternalIchConfig]):
     one; the side by the regions of that side. Hyperdensity that is no haemorrhage and haemorrhage
     that is not dense are mistakes by design.
 
-    Metrics, for each label of the configuration: ``ich/auroc/LABEL``, undefined where the cohort
-    has no such read, and ``ich/assessed/LABEL``, the share of the scans whose label is known.
+    Metrics, for each label of the configuration: ``external/auroc/LABEL``, undefined where the
+    cohort has no such read, and ``external/assessed/LABEL``, the share of the scans whose label is
+    known.
     """
 
     def __init__(self, config: ExternalIchConfig, anatomy: Anatomy) -> None:
@@ -117,7 +118,7 @@ class ExternalIch(Evaluator[ExternalIchConfig]):
             truth,
             scores,
             patients,
-            {f"ich/auroc/{name}": [k] for k, name in enumerate(config.labels)},
+            {f"external/auroc/{name}": [k] for k, name in enumerate(config.labels)},
             n_resamples=config.n_resamples,
             seed=seed,
             interval=config.interval,
@@ -126,7 +127,9 @@ class ExternalIch(Evaluator[ExternalIchConfig]):
         aurocs = list(metrics.values())
         for name, estimate in zip(config.labels, aurocs, strict=True):
             share = estimate.n / len(truth)
-            metrics[f"ich/assessed/{name}"] = Estimate(share, n=len(truth), positives=estimate.n)
+            metrics[f"external/assessed/{name}"] = Estimate(
+                share, n=len(truth), positives=estimate.n
+            )
         curves = [
             roc_curve(
                 truth[:, [k]],

@@ -56,18 +56,18 @@ def test_every_label_is_the_papers(
     right = [i for i, name in enumerate(head.region_names) if name.startswith("right_")]
     outside = np.max([reads[name] for name in ("SDH", "EDH", "SAH", "IVH")], axis=0)
     expected = {
-        "ich": (reads["ICH"], scan[:, [inner, outer]].max(axis=1)),
-        "iph": (reads["IPH"], scan[:, inner]),
-        "eph": (outside, scan[:, outer]),
+        "ICH": (reads["ICH"], scan[:, [inner, outer]].max(axis=1)),
+        "IPH": (reads["IPH"], scan[:, inner]),
+        "EPH": (outside, scan[:, outer]),
         "left": (reads["left"], hyper[:, left].max(axis=1)),
         "right": (reads["right"], hyper[:, right].max(axis=1)),
     }
     for name, (truth, score) in expected.items():
-        estimate = found.metrics[f"ich/auroc/{name}"]
+        estimate = found.metrics[f"external/auroc/{name}"]
         assert estimate.value == pytest.approx(roc_auc_score(truth, score), abs=1e-12), name
         assert estimate.low is not None and estimate.low < estimate.value < estimate.high
         assert (estimate.n, estimate.positives) == (120, int(truth.sum()))
-        assert found.metrics[f"ich/assessed/{name}"].value == 1
+        assert found.metrics[f"external/assessed/{name}"].value == 1
     assert set(found.figures) == {"roc"} and len(found.curves) == 5
     assert len(found.tables["labels"]) == 5
 
@@ -76,9 +76,9 @@ def test_labels_without_reads_are_undefined(evaluator: ExternalIch, cases: Evalu
     """CT-ICH has no sides."""
     sided = {name: cases.reads[name] for name in READS if name not in ("left", "right")}
     found = evaluator.evaluate(replace(cases, reads=sided), 0)
-    assert found.metrics["ich/auroc/left"].value is None
-    assert found.metrics["ich/assessed/left"].value == 0
-    assert found.metrics["ich/auroc/ich"].value is not None
+    assert found.metrics["external/auroc/left"].value is None
+    assert found.metrics["external/assessed/left"].value == 0
+    assert found.metrics["external/auroc/ICH"].value is not None
     assert found.tables["labels"].loc["Left haemorrhage", "AUROC"] == "-"
     nothing = evaluator.evaluate(replace(cases, reads={}), 0)
     assert all(e.value is None for n, e in nothing.metrics.items() if "auroc" in n)
@@ -93,10 +93,10 @@ def test_scans_that_readers_do_not_agree_on_do_not_enter(
     reads["SDH"] = np.full(120, np.nan, dtype=np.float32)  # EPH is known where another one is 1
     metrics = evaluator.evaluate(replace(cases, reads=reads), 0).metrics
     rest = evaluator.evaluate(cases.take(range(20, 120)), 0).metrics
-    assert metrics["ich/auroc/ich"].value == rest["ich/auroc/ich"].value
-    assert metrics["ich/auroc/ich"].n == 100
-    assert metrics["ich/auroc/eph"].value is None  # only positives are known
-    assert 0 < metrics["ich/auroc/eph"].positives == metrics["ich/auroc/eph"].n < 120
+    assert metrics["external/auroc/ICH"].value == rest["external/auroc/ICH"].value
+    assert metrics["external/auroc/ICH"].n == 100
+    assert metrics["external/auroc/EPH"].value is None  # only positives are known
+    assert 0 < metrics["external/auroc/EPH"].positives == metrics["external/auroc/EPH"].n < 120
 
 
 def test_regions_without_scores(
@@ -108,10 +108,10 @@ def test_regions_without_scores(
     lowest = left[int(scores[0, left].max(axis=1).argmin())]
     scores[0, lowest] = np.nan
     found = evaluator.evaluate(replace(cases, region_scores=scores), 0).metrics
-    assert found["ich/auroc/left"].n == 120
+    assert found["external/auroc/left"].n == 120
     scores[:7, left] = np.nan
     found = evaluator.evaluate(replace(cases, region_scores=scores), 0).metrics
-    assert found["ich/auroc/left"].n == 113 and found["ich/auroc/right"].n == 120
+    assert found["external/auroc/left"].n == 113 and found["external/auroc/right"].n == 120
 
 
 def test_labels_of_another_anatomy(
@@ -123,11 +123,11 @@ def test_labels_of_another_anatomy(
     reads = {"fracture": cases.truth[:, 0, 0]}
     found = ExternalIch(config, anatomy).evaluate(replace(cases, reads=reads), 0)
     expected = roc_auc_score(reads["fracture"], cases.region_scores[:, 0, 0])
-    assert found.metrics["ich/auroc/broken"].value == pytest.approx(expected)
+    assert found.metrics["external/auroc/broken"].value == pytest.approx(expected)
 
 
 def test_labels_that_do_not_fit_are_refused(anatomy: Anatomy, head: Anatomy) -> None:
-    with pytest.raises(ConfigError, match=r"labels\.ich: anatomy 'legs' has no type 'intra_hyper'"):
+    with pytest.raises(ConfigError, match=r"labels\.ICH: anatomy 'legs' has no type 'intra_hyper'"):
         ExternalIch(ExternalIchConfig(), anatomy)
     wrong = {"title": "L", "reads": ["left"], "types": ["intra_hyper"], "side": "lefft"}
     config = ExternalIchConfig.model_validate({"labels": {"left": wrong}})
