@@ -136,7 +136,7 @@ def example_cases(anatomy: Anatomy, noise: float = 0.0, seed: int = 0) -> Evalua
     names = tuple(f"scan{i:03d}" for i in range(N_SCANS))
     patients = tuple(f"patient{i // 2:03d}" for i in range(N_SCANS))
     quality = np.ones(N_SCANS, dtype=np.bool_)
-    abnormal = truth.any(axis=2)
+    abnormal = np.asarray(truth.any(axis=2))
     abnormal[:, -1] = True  # the row of the sentence without findings
     owner, row = np.nonzero(abnormal)
     said = np.concatenate([np.eye(n + 2, dtype=np.float32)[row], truth[owner, row]], axis=1)

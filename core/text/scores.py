@@ -175,8 +175,9 @@ def languages(truth: SentenceLabels, labels: LabelSet) -> list[str]:
 
 def _ratio(part: Float64Array, whole: Float64Array) -> Float64Array:
     """NaN where both are 0."""
-    found = np.full(np.shape(whole), np.nan)
-    return np.divide(part, whole, out=found, where=whole > 0)
+    found: Float64Array = np.full(np.shape(whole), np.nan)
+    np.divide(part, whole, out=found, where=whole > 0)
+    return found
 
 
 def _defined(value: Float64Array) -> float | None:

@@ -100,7 +100,7 @@ class DiscretizerF1(Evaluator[DiscretizerF1Config]):
             left_out = None
             if self.config.interval == "bca":
                 left_out = jackknife(statistic, len(weights))
-            telling = np.count_nonzero(whole) > 1
+            telling = int(np.count_nonzero(whole)) > 1
             return Drawn(statistic(weights), left_out, len(weights), n, positives, telling)
 
         def of(measure: str, labels: slice, *, macro: bool = False) -> Drawn:
@@ -150,7 +150,7 @@ class DiscretizerF1(Evaluator[DiscretizerF1Config]):
 
         from crossdl.figures import estimate_text
 
-        rows = {}
+        rows: dict[str, str] = {}
         for group, labels in self._rows().items():
             rows |= labels
             rows[f"Mean of {group}"] = f"{group}/macro"
