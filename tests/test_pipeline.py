@@ -19,6 +19,7 @@ plugin_paths = ["plugins"]
 extends = "scratch"
 segmenter = { kind = "slabs" }
 analyzer = { volume_shape = [16, 32, 32], levels = 3, base_filters = 2, epochs = 3 }
+evaluators = ["region_auroc", "scan_auroc", "discretizer_f1", "report_auroc"]
 
 [compositions.tiny.cohort]
 patients = { train = 6, valid = 2, test = 6 }
@@ -126,6 +127,23 @@ def test_a_failed_scan_is_reported_and_the_others_go_on(finished: tuple[Path, st
         "scan_id": "p0002", "stage": "register", "reason": "p0002: refused by the test",
     }  # fmt: skip
     assert "p0002 (register): p0002: refused by the test" in output
+
+
+def test_reports_are_measured_beside_scans(finished: tuple[Path, str]) -> None:
+    run = finished[0]
+    text = (run / "predictions.jsonl").read_text("utf-8")
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert all({"report_scores", "sentences"} <= set(line) for line in lines)
+    n = sum(len(line["sentences"]["truth"]) for line in lines)
+    metrics = json.loads((run / "metrics.json").read_text("utf-8"))
+    f1, exact = (metrics["discretizer_f1"][name] for name in ("f1/micro", "exact_match"))
+    assert exact["n"] == n > 6
+    assert f1["value"] > 0.8  # the rules were written for such sentences
+    against = metrics["report_auroc"]
+    assert against["report_vs_text/micro"]["n"] == against["report_vs_gold/micro"]["n"] > 6
+    assert against["report_vs_text/micro"]["value"] > 0.8
+    for name in ("discretizer_f1_labels", "report_auroc_gold_cells", "report_auroc_text_roc"):
+        assert (run / "figures" / f"{name}.png").stat().st_size > 0, name
 
 
 @pytest.mark.slow
