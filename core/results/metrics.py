@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossdl.anatomy import Anatomy
 from crossdl.evaluation.cases import Estimate, Evaluation
+from crossdl.label_titles import region_titles
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,9 +55,10 @@ def read_metrics(path: Path) -> dict[str, dict[str, Estimate]]:
 def headline(names: Iterable[str], anatomy: Anatomy) -> list[str]:
     """The metrics that speak of all regions and diseases.
 
-    Those are the metrics whose name holds neither a region, nor a region part, nor "disease".
+    Those are the metrics whose name holds neither a region label, nor a region part, nor
+    "disease".
     """
-    detail = {*anatomy.region_names, *anatomy.parts, "disease"}
+    detail = {*anatomy.label_names, *anatomy.parts, "disease"}
     return [name for name in names if detail.isdisjoint(name.split("/"))]
 
 
@@ -66,10 +68,10 @@ def metric_title(name: str, anatomy: Anatomy) -> str:
     ``"region/type/intra_hyper"`` → ``"Region, intraparenchymal hyperdensity"``.
     """
     titles = {r.part: r.part_title for r in anatomy.regions}
-    titles |= {r.name: r.title for r in anatomy.regions}
+    titles |= dict(zip(anatomy.label_names, region_titles(anatomy), strict=True))
     titles |= {t.name: _lower_first(t.title) for t in anatomy.types}
     level, *rest = name.split("/")
-    if len(rest) > 1 and rest[0] in ("type", "part", "cell", "disease"):
+    if len(rest) > 1 and rest[0] in ("region", "type", "part", "cell", "disease"):
         rest = rest[1:]
     words = [titles.get(word, word.replace("_", " ")) for word in rest]
     return ", ".join([level.replace("_", " ").capitalize(), *words])

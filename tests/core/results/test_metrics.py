@@ -43,6 +43,8 @@ def test_metric_titles_speak_the_anatomys_words() -> None:
     assert metric_title(f"region/type/{KIND.name}", HEAD).lower() == f"region, {KIND.title}".lower()
     assert HEAD.regions[0].part_title in metric_title(f"region/part/{PART}", HEAD)
     assert REGION.title in metric_title(f"region/cell/{REGION.name}/{KIND.name}", HEAD)
+    assert metric_title(f"f1/region/{REGION.name}", HEAD) == f"F1, {REGION.title}"
+    assert metric_title(f"f1/region/{HEAD.label_names[-1]}", HEAD) == f"F1, {HEAD.unclear.title}"
     assert metric_title("worklist/median_rank", HEAD) == "Worklist, median rank"
 
 
@@ -51,6 +53,9 @@ def test_headline_leaves_single_regions_and_diseases_out() -> None:
     assert found == ["region/micro", f"region/type/{KIND.name}"]
     some = ["worklist/any_finding/median_rank", "worklist/disease/infarct/median_rank"]
     assert headline(some, HEAD) == some[:1]
+    assert headline(["f1/micro", *(f"f1/region/{x}" for x in HEAD.label_names)], HEAD) == [
+        "f1/micro"
+    ]
 
 
 def test_metrics_are_exact_ordered_and_have_no_nan(tmp_path: Path) -> None:
