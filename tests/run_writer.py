@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -55,4 +56,33 @@ def write_run(folder: Path, lines: list[dict[str, Any]], **config: Any) -> Path:
         made = catalog.create("evaluator", catalog.parse("evaluator", raw), HEAD)
         found[raw["kind"]] = made.evaluate(evaluation_set(lines), 0)
     write_json(folder / "metrics.json", metrics_json(found))
+    return folder
+
+
+def write_study(folder: Path, methods: dict[str, float], seeds: int = 2) -> Path:
+    """A study of methods with different noise; the last cell has failed, the one before waits."""
+    from crossdl.catalog import default_catalog
+    from crossdl.study.files import Axis, Cell, CellFailure, StudyFile
+    from crossdl.study.tables import write_tables
+
+    axes = (Axis("analyzer.pooling", "Pooling", tuple(methods)),)
+    cells = tuple(Cell(f"{m}_seed{s}", (m,), s, "") for m in methods for s in range(seeds))
+    study = StudyFile(
+        "poolings", "Which <one>?", "tiny", axes, tuple(range(seeds)), (), 1, 0.95, cells,
+        {"git": "f00"},
+    )  # fmt: skip
+    for number, cell in enumerate(cells[:-2]):
+        lines = make_lines(noise=methods[cell.values[0]], seed=10 + number)
+        run = write_run(folder / "cells" / cell.slug, lines, seed=cell.seed)
+        write_text(run / "summary.html", "<!DOCTYPE html>")
+        stages = [{"stage": "Train", "seconds": 90.0, "ended": "-"}]
+        data = {"scans": 40, "fingerprint": "d1g"}
+        write_json(run / "provenance.json", {"stages": stages, "data": data, "versions": {}})
+    write_json(folder / "study.json", study.to_json())
+    failure = CellFailure(cells[-1].slug, "run", "worker <died>")
+    write_json(folder / "failures.json", [asdict(failure)])
+    catalog = default_catalog()
+    configs = [catalog.parse("evaluator", raw) for raw in EVALUATORS]
+    made = {c.kind: catalog.create("evaluator", c, HEAD) for c in configs}
+    write_tables(folder, study, made)
     return folder

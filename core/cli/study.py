@@ -83,4 +83,4 @@ def _show(result: StudyResult, console: Console) -> None:
             f"{len(result.failures)} of {len(result.study.cells)} cells failed; the same command "
             "tries them again"
         )
-    console.print(f"Study: {result.folder}", soft_wrap=True)
+    console.print(f"Summary: {result.summary}", soft_wrap=True)

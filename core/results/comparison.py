@@ -171,7 +171,11 @@ def compare_runs(
         InputError: A file of a run is damaged.
         ConfigError: An evaluator or anatomy is not to be found, or no metric fits ``patterns``.
     """
-    keys = chosen_keys([run.metrics for run in runs], runs[0].anatomy, patterns)
+    keys = fitting_keys([run.metrics for run in runs], runs[0].anatomy, patterns)
+    if patterns and not keys:
+        raise ConfigError(
+            f"no metric fits {', '.join(patterns)}; metrics.json of the runs has their names"
+        )
     lines = [read_lines(run.folder) for run in runs]
     shared = shared_scans(lines)
     settings = different_settings([run.config for run in runs])
@@ -199,15 +203,17 @@ def compare_runs(
     return RunComparison(runs, keys, settings, shared, "", differences, evaluations)
 
 
-def chosen_keys(
+def fitting_keys(
     metrics: Sequence[Mapping[str, Mapping[str, Estimate]]],
     anatomy: Anatomy,
     patterns: Sequence[str],
 ) -> list[Key]:
     """Metrics that any run has and that fit, in the order of the first that has them.
 
-    Raises:
-        ConfigError: None fits.
+    Args:
+        metrics: Of each run.
+        anatomy: Of the runs.
+        patterns: Of ``fnmatch``; none means the metrics that speak of all regions.
     """
     everything = list(
         dict.fromkeys((kind, name) for run in metrics for kind in run for name in run[kind])
@@ -215,12 +221,7 @@ def chosen_keys(
     if not patterns:
         short = set(headline([name for _, name in everything], anatomy))
         return [key for key in everything if key[1] in short]
-    found = [key for key in everything if any(fnmatchcase(key[1], p) for p in patterns)]
-    if not found:
-        raise ConfigError(
-            f"no metric fits {', '.join(patterns)}; metrics.json of the runs has their names"
-        )
-    return found
+    return [key for key in everything if any(fnmatchcase(key[1], p) for p in patterns)]
 
 
 def different_settings(

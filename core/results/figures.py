@@ -34,11 +34,13 @@ class ForestRow:
         title: On the left.
         estimates: Drawn thin below each other; those without a value are left out.
         mean: Drawn as a diamond; None draws none.
+        reference: Whether it has the reference's colour.
     """
 
     title: str
     estimates: Sequence[Estimate]
     mean: float | None = None
+    reference: bool = False
 
 
 def forest_figure(
@@ -96,7 +98,7 @@ def matrix_figure(
     span = np.array([_nan_or(np.ptp, column) for column in values.T])
     shade = np.where(span > 0, (values - least) / np.where(span > 0, span, 1), values * 0 + 0.5)
     names = max(len(line) for t in row_titles for line in textwrap.wrap(t, 34))
-    size = (1.4 + 0.075 * names + 0.95 * columns, 1.9 + 0.36 * rows)
+    size = (1.4 + 0.075 * names + 1.02 * columns, 1.9 + 0.36 * rows)
     figure = Figure(figsize=size, layout="constrained")
     ax = figure.subplots()
     colours = colormaps["cividis"].with_extremes(bad="#ececec")
@@ -107,7 +109,8 @@ def matrix_figure(
         text = "-" if undefined else f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
         colour = "white" if dark else "black"
         ax.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
-    ax.set_xticks(range(columns), [textwrap.fill(t, 15) for t in column_titles], fontsize=7.5)
+    wrapped = [textwrap.fill(t, 16, break_long_words=False) for t in column_titles]
+    ax.set_xticks(range(columns), wrapped, fontsize=7)
     ax.set_yticks(range(rows), [textwrap.fill(t, 34) for t in row_titles], fontsize=8)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
@@ -204,7 +207,7 @@ def _forest(ax: Axes, rows: Sequence[ForestRow], reference: float | None) -> Non
     for index, row in enumerate(rows):
         known = [e for e in row.estimates if e.value is not None]
         offsets = np.linspace(-0.22, 0.22, len(known)) if len(known) > 1 else [0.0]
-        colour = COLOURS[0] if index == 0 and reference is not None else COLOURS[5]
+        colour = COLOURS[0] if row.reference else COLOURS[5]
         for estimate, offset in zip(known, offsets, strict=False):
             if estimate.low is not None and estimate.high is not None:
                 ax.hlines(index + offset, estimate.low, estimate.high, color=colour, linewidth=1.3)

@@ -23,7 +23,9 @@ _GIB = 2**30
 
 def command() -> str:
     """The command line, without the folder of the program."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0]).name
+    words = ["python", "-m", "crossdl"] if program == "__main__.py" else [program]
+    return shlex.join([*words, *sys.argv[1:]])
 
 
 def machine() -> dict[str, str | int | float | None]:
@@ -92,7 +94,8 @@ def provenance_blocks(facts: Mapping[str, Any], config: Mapping[str, Any]) -> li
     if stages:
         blocks.append(Table("stages", "Time of each stage", ("Stage", "Seconds", "Runs"), stages))
     packages = [(name, version) for name, version in versions.items() if name != "git"]
-    blocks.append(Table("versions", "Versions", ("Package", "Version"), packages, folded=True))
+    if packages:
+        blocks.append(Table("versions", "Versions", ("Package", "Version"), packages, folded=True))
     text = json.dumps(config, indent=2, ensure_ascii=False)
     return [*blocks, Source("Composition", text)]
 

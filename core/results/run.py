@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 GALLERY = Path("qc") / "gallery.html"
 """Where a run's page looks for the gallery of its registrations."""
 
+_ABBREVIATIONS = ("roc", "froc", "auroc", "iou", "ece")
+
 _SHOWN_ROWS = 40
 """Longer tables are folded."""
 
@@ -214,6 +216,6 @@ def _flow(flow: Mapping[str, Mapping[str, int]] | None, failures: Sequence[Failu
 
 
 def _words(name: str) -> str:
-    """``"per_type"`` → ``"Per type"``."""
-    text = name.replace("_", " ")
+    """``"roc_per_type"`` → ``"ROC per type"``."""
+    text = " ".join(w.upper() if w in _ABBREVIATIONS else w for w in name.split("_"))
     return text[:1].upper() + text[1:]

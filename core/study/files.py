@@ -11,6 +11,8 @@
 ``means.csv``             a row per combination of values and metric: mean over seeds
 ``comparisons.csv``       a row per combination other than the reference and metric: the paired
                           difference to the reference on the same scans
+``summary.html``          the page (:mod:`crossdl.results.study_page`), with ``summary.md``,
+                          ``figures/`` and ``tables/``
 ========================  ==========================================================
 
 ``study.json``::

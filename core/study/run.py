@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from crossdl.cache import cache_dir, digest
 from crossdl.errors import ConfigError
 from crossdl.files import write_json
+from crossdl.results.study_page import write_study_summary
 from crossdl.study.board import Board
 from crossdl.study.engines import Engine, EngineName, make_engine
 from crossdl.study.expansion import CellPlan
@@ -36,11 +37,13 @@ class StudyResult:
         folder: Of the study.
         study: What was asked.
         failures: Cells that did not end.
+        summary: Its page.
     """
 
     folder: Path
     study: StudyFile
     failures: Sequence[CellFailure]
+    summary: Path
 
 
 def run_study(
@@ -108,7 +111,7 @@ def run_study(
     write_json(folder / "failures.json", [asdict(failure) for failure in failures])
     base = book.composition(plan.base, changes)
     write_tables(folder, study, _evaluators(book, base))
-    return StudyResult(folder, study, failures)
+    return StudyResult(folder, study, failures, write_study_summary(folder))
 
 
 def _conduct(work: Work, engine: Engine, board: Board) -> list[CellFailure]:
