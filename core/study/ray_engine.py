@@ -10,6 +10,9 @@ from crossdl.errors import ConfigError, InputError
 from crossdl.study.engines import RETRIES, Engine, died
 from crossdl.study.tasks import Task, perform
 
+STARTS = 3
+"""How often a cluster of this machine is tried to start."""
+
 
 class RayEngine(Engine):
     """A Ray task per task, each in a new worker process, started again elsewhere if it dies.
@@ -51,17 +54,32 @@ class RayEngine(Engine):
             options: dict[str, Any] = {"address": self._address}
             if self._address is None:
                 options = {"num_cpus": self._jobs * self._threads, "include_dashboard": False}
-            try:
-                ray.init(**options, log_to_driver=False, logging_level=logging.WARNING)
-            except (ConnectionError, ValueError) as error:
-                raise InputError(
-                    f"--address {self._address}: no Ray cluster there ({error})"
-                ) from error
+            self._begin(options)
             self._started = True
         self._perform = ray.remote(
             num_cpus=self._threads, max_retries=RETRIES, max_calls=1, retry_exceptions=False
         )(perform)
         return self
+
+    def _begin(self, options: dict[str, Any]) -> None:
+        """Ray gives a node of its own only half a minute, so a busy machine has several tries."""
+        for left in reversed(range(STARTS)):
+            try:
+                self._ray.init(**options, log_to_driver=False, logging_level=logging.ERROR)
+                return
+            except (ConnectionError, ValueError) as error:
+                raise InputError(
+                    f"--address {self._address}: no Ray cluster there ({error})"
+                ) from error
+            except Exception as error:
+                self._ray.shutdown()
+                if "timed out" not in str(error):
+                    raise
+                if not left:
+                    raise InputError(
+                        f"Ray did not start on this machine in {STARTS} tries ({error}); try "
+                        "again when it is less busy, or use --engine local"
+                    ) from error
 
     def __exit__(
         self,

@@ -141,11 +141,12 @@ def _share(task: Task, composition: Any, catalog: Any, console: Any) -> None:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Fixes the threads of libraries that are loaded, and of torch."""
-    import torch
+    """Fixes the threads of libraries that are loaded already; the others read the environment."""
     from threadpoolctl import threadpool_limits
 
-    torch.set_num_threads(count)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(count)
     with threadpool_limits(count):
         yield
 

@@ -52,7 +52,7 @@ def start(project: Path) -> Callable[..., subprocess.Popen[str]]:
 def finish() -> Callable[..., str]:
     """Waits for a process and returns what it printed."""
 
-    def wait(process: subprocess.Popen[str], code: int = 0, timeout_s: float = 280) -> str:
+    def wait(process: subprocess.Popen[str], code: int = 0, timeout_s: float = 1200) -> str:
         try:
             output, _ = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired:
