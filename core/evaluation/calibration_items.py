@@ -9,10 +9,11 @@ import numpy as np
 
 from crossdl.anatomy import Anatomy
 from crossdl.evaluation.calibration import Reliability, equal_mass, equal_width, scaled, temperature
-from crossdl.evaluation.cases import Estimate, EvaluationSet
+from crossdl.evaluation.cases import EvaluationSet
 from crossdl.evaluation.cells import assessed_cells
-from crossdl.evaluation.resampler import Resampler
+from crossdl.evaluation.resampler import Resampler, undefined
 from crossdl.statistics.auroc import union
+from crossdl.statistics.bootstrap import Drawn
 from crossdl.types import BoolArray, Float64Array, FloatArray
 
 MEASURES = (
@@ -82,7 +83,7 @@ def binned(items: Items, resampler: Resampler, n_bins: int, which: str = "scores
     return Reliability(items.truth, scores, edges, resampler.groups)
 
 
-def measured(items: Items, resampler: Resampler, n_bins: int) -> dict[str, Estimate]:
+def measured(items: Items, resampler: Resampler, n_bins: int) -> dict[str, Drawn]:
     """Each of :data:`MEASURES`; n and positives count items."""
     by_width, by_mass, by_scaled = (
         binned(items, resampler, n_bins, which) for which in ("scores", "mass", "scaled")
@@ -93,17 +94,17 @@ def measured(items: Items, resampler: Resampler, n_bins: int) -> dict[str, Estim
         "ece_equal_mass": resampler.statistic(by_mass.ece, carriers),
         "max_calibration_error": resampler.statistic(by_width.mce, carriers),
         "brier": _brier(items, items.scores, resampler),
-        "ece_scaled": Estimate(None),
-        "brier_scaled": Estimate(None),
     }
     if items.scaled is not None:
         found["ece_scaled"] = resampler.statistic(by_scaled.ece, carriers)
         found["brier_scaled"] = _brier(items, items.scaled, resampler)
+    else:
+        found |= {name: resampler.statistic(undefined, 0) for name in MEASURES[4:]}
     n, positives = int(items.known.sum()), int((items.truth == 1).sum())
-    return {name: replace(e, n=n, positives=positives) for name, e in found.items()}
+    return {name: replace(one, n=n, positives=positives) for name, one in found.items()}
 
 
-def _brier(items: Items, scores: FloatArray | Float64Array, resampler: Resampler) -> Estimate:
+def _brier(items: Items, scores: FloatArray | Float64Array, resampler: Resampler) -> Drawn:
     """Mean squared difference (Brier, Monthly Weather Review 1950)."""
     truth = np.where(items.known, items.truth, 0).astype(np.float64)
     error = np.where(items.known, (truth - scores) ** 2, 0.0)

@@ -101,12 +101,13 @@ def calibration_table(
 
 
 def reliability_figure(levels: Mapping[str, Mapping[str, ReliabilityCurve]]) -> Figure:
-    """Positive rate by score, and below how many items have which score.
+    """Positive rate by score (dots by items), and below how many items have which score.
 
     Args:
         levels: Title of each panel → title of each type → its curve.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import ScalarFormatter
 
     figure = Figure(figsize=(5.2 * len(levels), 6.4), layout="constrained")
     axes = figure.subplots(2, len(levels), squeeze=False, height_ratios=(3, 1), sharex="col")
@@ -115,16 +116,17 @@ def reliability_figure(levels: Mapping[str, Mapping[str, ReliabilityCurve]]) -> 
         for index, (name, curve) in enumerate(curves.items()):
             colour = COLOURS[index % len(COLOURS)]
             full = curve.items > 0
-            ax.vlines(curve.score, curve.low, curve.high, color=colour, alpha=0.5, linewidth=1.3)
-            ax.plot(
-                curve.score[full], curve.rate[full], "o-", color=colour, markersize=4,
-                linewidth=1.3, label=name,
-            )  # fmt: skip
+            ax.vlines(curve.score, curve.low, curve.high, color=colour, alpha=0.3, linewidth=1.2)
+            ax.plot(curve.score[full], curve.rate[full], color=colour, linewidth=1.1, label=name)
+            share = curve.items[full] / max(1.0, curve.items.max())
+            ax.scatter(curve.score[full], curve.rate[full], s=6 + 64 * share, color=colour, lw=0)
             below.stairs(curve.items, curve.edges, color=colour, linewidth=1.3)
         ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), ylabel="positive rate")
         ax.set_title(title, fontsize=11, fontweight="bold")
         ax.grid(alpha=0.3)
         below.set(xlabel="score", ylabel="items", yscale="symlog", ylim=(0, None))
+        below.yaxis.set_major_formatter(ScalarFormatter())
         below.grid(alpha=0.3)
-    axes[0, 0].legend(fontsize=8, loc="upper left")
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, fontsize=8, loc="outside lower center", ncols=len(handles[0]))
     return figure

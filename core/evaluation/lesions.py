@@ -41,8 +41,9 @@ def find_candidates(
 ) -> Candidates:
     """Candidates of one map, from its highest local maximum downwards.
 
-    A candidate takes the connected voxels around its peak that are at least ``extent`` of it
-    and that no higher one has taken. A maximum that was taken along is no candidate of its own.
+    A candidate takes the connected voxels around its peak that are at least ``extent`` of it, not
+    above it (those are the flank of a higher one), and not taken yet. A maximum that was taken
+    along is no candidate of its own.
 
     Args:
         values: ``(D', H', W')`` in [0, 1].
@@ -60,7 +61,9 @@ def find_candidates(
     chosen: list[int] = []
     while waiting.size and len(chosen) < limit:
         top = int(waiting[0])
-        pieces, _ = ndimage.label((values >= extent * flat[top]) & (labels == 0), _CUBE)
+        height = flat[top]
+        around = (values >= extent * height) & (values <= height) & (labels == 0)
+        pieces, _ = ndimage.label(around, _CUBE)
         labels[pieces == pieces.ravel()[top]] = len(chosen) + 1
         chosen.append(top)
         waiting = waiting[labels.ravel()[waiting] == 0]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from crossdl.evaluation.cases import Estimate
 from crossdl.evaluation.resampling import ResamplingConfig
-from crossdl.statistics.bootstrap import Groups, Statistic, bootstrap, bootstrap_ratio, group_sums
+from crossdl.statistics.bootstrap import (
+    Drawn,
+    Groups,
+    Statistic,
+    draw,
+    draw_ratio,
+    group_sums,
+)
 from crossdl.types import Float64Array
 
 Ratio = tuple[Float64Array, Float64Array]
@@ -17,7 +24,7 @@ Ratio = tuple[Float64Array, Float64Array]
 
 
 class Resampler:
-    """Intervals as a config wants them, from one seed and one grouping of n items."""
+    """Resamples as a config wants them, from one seed and one grouping of n items."""
 
     def __init__(self, config: ResamplingConfig, groups: Groups, seed: int) -> None:
         """Keeps all three.
@@ -31,27 +38,31 @@ class Resampler:
         self.groups = groups
         self.seed = seed
 
-    def ratio(self, ratio: Ratio, positives: int | None = None) -> Estimate:
-        """A ratio of sums, see :func:`crossdl.statistics.bootstrap.bootstrap_ratio`.
+    def estimates(self, drawn: Mapping[str, Drawn]) -> dict[str, Estimate]:
+        """Values with their intervals."""
+        confidence, kind = self.config.confidence, self.config.interval
+        return {name: one.estimate(confidence, kind) for name, one in drawn.items()}
+
+    def ratio(self, ratio: Ratio, positives: int | None = None) -> Drawn:
+        """A ratio of sums, see :func:`crossdl.statistics.bootstrap.draw_ratio`.
 
         Args:
             ratio: Of n items.
             positives: Of the estimate; by default all that enter.
         """
-        found = bootstrap_ratio(
+        found = draw_ratio(
             *ratio,
             self.groups,
             n_resamples=self.config.n_resamples,
             seed=self.seed,
-            confidence=self.config.confidence,
             interval=self.config.interval,
         )
         return replace(found, positives=found.n if positives is None else positives)
 
     def statistic(
         self, statistic: Statistic, carriers: int, n: int | None = None, positives: int = 0
-    ) -> Estimate:
-        """Any statistic, see :func:`crossdl.statistics.bootstrap.bootstrap`.
+    ) -> Drawn:
+        """Any statistic, see :func:`crossdl.statistics.bootstrap.draw`.
 
         Args:
             statistic: Of the groups' weights.
@@ -59,20 +70,18 @@ class Resampler:
             n: Of the estimate; by default the number of items.
             positives: Of the estimate.
         """
-        found = bootstrap(
+        found = draw(
             statistic,
             self.groups,
             n_resamples=self.config.n_resamples,
             seed=self.seed,
-            confidence=self.config.confidence,
             interval=self.config.interval,
+            positives=positives,
         )
         n = len(self.groups) if n is None else n
-        if carriers < 2:
-            return Estimate(found.value, n=n, positives=positives)
-        return replace(found, n=n, positives=positives)
+        return replace(found, n=n, telling=found.telling and carriers > 1)
 
-    def mean_ratio(self, ratios: Sequence[Ratio], positives: int | None = None) -> Estimate:
+    def mean_ratio(self, ratios: Sequence[Ratio], positives: int | None = None) -> Drawn:
         """Unweighted mean of those ratios that are defined.
 
         A resample's mean is over the ratios that are defined in it.
@@ -98,9 +107,14 @@ class Resampler:
 
 def mean_of_defined(values: Sequence[Float64Array], weights: Float64Array) -> Float64Array:
     """Mean over those of several statistics ``(R,)`` that are defined; NaN where none is."""
-    stacked = np.stack(values) if len(values) else np.full((1, weights.shape[1]), np.nan)
+    stacked = np.stack(values) if len(values) else undefined(weights)[None]
     known = ~np.isnan(stacked)
     return _divided(np.where(known, stacked, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64))
+
+
+def undefined(weights: Float64Array) -> Float64Array:
+    """A statistic that has no value."""
+    return np.full(weights.shape[1], np.nan)
 
 
 def _divided(above: Float64Array, below: Float64Array) -> Float64Array:

@@ -84,7 +84,7 @@ def threshold_figure(curves: Mapping[str, ThresholdCurve]) -> Figure:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    figure = Figure(figsize=(6.4, 5.0), layout="constrained")
     ax = figure.subplots()
     probability = np.arange(N_STEPS) / (N_STEPS - 1)
     for index, (title, curve) in enumerate(curves.items()):
@@ -103,7 +103,7 @@ def threshold_figure(curves: Mapping[str, ThresholdCurve]) -> Figure:
     ax.plot([], [], "o", color="white", markeredgecolor="black", label="threshold used")
     ax.set(xlim=(0, 1), ylim=(0, None), xlabel="threshold (probability)", ylabel="mean Dice")
     ax.grid(alpha=0.3)
-    ax.legend(fontsize=8)
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
     ax.set_title("Mean Dice at every threshold", fontsize=11, fontweight="bold")
     return figure
 
@@ -119,7 +119,7 @@ def froc_figure(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    figure = Figure(figsize=(6.4, 5.8), layout="constrained")
     ax = figure.subplots()
     first, last = min(rates) / 4, max(rates) * 1.15
     for index, (title, (curve, estimate)) in enumerate(curves.items()):
@@ -129,7 +129,7 @@ def froc_figure(
             ax.plot([], [], color=colour, label=text)
             continue
         if curve.low is not None and curve.high is not None:
-            ax.fill_between(curve.grid, curve.low, curve.high, color=colour, alpha=0.15, lw=0)
+            ax.fill_between(curve.grid, curve.low, curve.high, color=colour, alpha=0.12, lw=0)
         at = np.geomspace(first, last, 400)
         drawn = np.interp(at, curve.rate, curve.sensitivity)
         reached = at <= max(curve.rate[-1], first)
@@ -142,6 +142,9 @@ def froc_figure(
     ax.set_xlabel("false alarms per scan (dotted: the maps have no further candidates)")
     ax.set_ylabel("share of lesions found")
     ax.grid(alpha=0.3)
-    ax.legend(loc="best", fontsize=8, title="mean at the marked rates (interval)", title_fontsize=8)
+    figure.legend(
+        loc="outside lower center", fontsize=8, title="mean at the marked rates (interval)",
+        title_fontsize=8,
+    )  # fmt: skip
     ax.set_title("Lesions found, by type (FROC)", fontsize=11, fontweight="bold")
     return figure

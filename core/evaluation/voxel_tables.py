@@ -67,34 +67,30 @@ def overlap_table(
 
 
 def lesion_table(
-    sensitivities: Mapping[str, Sequence[Estimate]],
+    sensitivities: Mapping[str, Mapping[str, Estimate]],
     scans: Sequence[TypeScans],
-    rates: Sequence[float],
     anatomy: Anatomy,
 ) -> pd.DataFrame:
     """Share of lesions found at each rate of false alarms.
 
     Args:
-        sensitivities: Name of each type and ``"mean"`` → at each rate, then their mean.
+        sensitivities: Name of each type and ``"mean"`` → false alarms per scan → share of
+            lesions found; last their mean.
         scans: Of each type.
-        rates: False alarms per scan.
         anatomy: Names and titles of the types.
     """
     import pandas as pd
 
     from crossdl.figures import estimate_text
 
-    titles = [*(t.title for t in anatomy.types), "Mean of types"]
-    columns = [f"At {rate:g} false alarms per scan" for rate in rates]
     found = [one.detections.found for one in scans]
-    counts = [[str(f.size), str(int((f > 0).sum()))] for f in found]
-    counts.append([str(sum(f.size for f in found)), str(sum(int((f > 0).sum()) for f in found))])
-    cells = [
-        count + [estimate_text(e) for e in sensitivities[name]]
-        for count, name in zip(counts, (*anatomy.type_names, "mean"), strict=True)
-    ]
-    return pd.DataFrame(
-        cells,
-        index=pd.Index(titles, name="Type"),
-        columns=["Lesions", "Found at any rate", *columns, "Mean"],
-    )
+    counts = [(f.size, int((f > 0).sum())) for f in found]
+    counts.append((sum(n for n, _ in counts), sum(hit for _, hit in counts)))
+    rows = {}
+    titles = (*(t.title for t in anatomy.types), "Mean of types")
+    for title, name, (n, hit) in zip(titles, (*anatomy.type_names, "mean"), counts, strict=True):
+        rows[title] = {"Lesions": str(n), "Found at any rate": str(hit)}
+        for rate, estimate in sensitivities[name].items():
+            column = "Mean" if rate == "mean" else f"At {rate} false alarms per scan"
+            rows[title][column] = estimate_text(estimate)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("Type")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from crossdl.evaluation.cases import Estimate, Evaluation, EvaluationSet
+from crossdl.evaluation.cases import Evaluation, EvaluationSet
 from crossdl.evaluation.resampling import ResamplingConfig
 from crossdl.interfaces import Evaluator
+
+if TYPE_CHECKING:
+    from crossdl.statistics.bootstrap import Drawn
 
 
 class CalibrationConfig(ResamplingConfig):
@@ -52,23 +55,29 @@ class Calibration(Evaluator[CalibrationConfig]):
         kinds, n_bins = self.anatomy.types, self.config.n_bins
         resampler = Resampler(self.config, cases.patient_ids, seed)
         valid = None if cases.valid is None else levels_of(cases.valid, self.anatomy)
-        metrics: dict[str, Estimate] = {}
+        drawn: dict[str, Drawn] = {}
         tables, curves = {}, {}
         for level, items in levels_of(cases, self.anatomy).items():
             if valid is not None:
                 pairs = zip(items, valid[level], strict=True)
                 items = [one.with_temperature_of(other) for one, other in pairs]
-            each = [(one, measured(one, resampler, n_bins)) for one in items]
             together = pooled(items)
-            both = (together, measured(together, resampler, n_bins))
+            each = [measured(one, resampler, n_bins) for one in items]
+            both = measured(together, resampler, n_bins)
             for name in MEASURES:
-                metrics[f"{level}/{name}"] = both[1][name]
+                drawn[f"{level}/{name}"] = both[name]
                 if name in ("ece", "brier"):
-                    for kind, (_, found) in zip(kinds, each, strict=True):
-                        metrics[f"{level}/{name}/{kind.name}"] = found[name]
-            rows = {kind.title: row for kind, row in zip(kinds, each, strict=True)}
-            tables[level] = calibration_table({**rows, "All types": both}, resampler, n_bins)
+                    for kind, found in zip(kinds, each, strict=True):
+                        drawn[f"{level}/{name}/{kind.name}"] = found[name]
+            titles = [*(kind.title for kind in kinds), "All types"]
+            estimates = [resampler.estimates(found) for found in (*each, both)]
+            rows = zip((*items, together), estimates, strict=True)
+            tables[level] = calibration_table(
+                dict(zip(titles, rows, strict=True)), resampler, n_bins
+            )
             curves[f"{level.capitalize()} level"] = {
-                title: reliability_curve(one, resampler, n_bins) for title, (one, _) in rows.items()
+                kind.title: reliability_curve(one, resampler, n_bins)
+                for kind, one in zip(kinds, items, strict=True)
             }
-        return Evaluation(metrics, tables, {"reliability": reliability_figure(curves)})
+        figures = {"reliability": reliability_figure(curves)}
+        return Evaluation(resampler.estimates(drawn), tables, figures, drawn)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from crossdl.evaluation.froc import Froc
     from crossdl.evaluation.resampler import Ratio, Resampler
     from crossdl.evaluation.voxel_scans import TypeScans
+    from crossdl.statistics.bootstrap import Drawn
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -122,22 +123,25 @@ class VoxelDice(Evaluator[VoxelDiceConfig]):
         steps = [self._step(j, valid) for j in range(self.anatomy.n_types)]
         resampler = Resampler(self.config, patients, seed)
         frocs = [Froc(one.detections, patients) for one in scans]
-        found = self._lesions(scans, frocs, resampler)
-        metrics: dict[str, Estimate] = {}
+        drawn: dict[str, Drawn] = {}
         for name, ratios in _ratios(scans, steps).items():
             positives = 0 if name == "false_volume_ml" else None
-            metrics[f"{name}/mean"] = resampler.mean_ratio(ratios, positives)
+            drawn[f"{name}/mean"] = resampler.mean_ratio(ratios, positives)
             for kind, ratio in zip(self.anatomy.type_names, ratios, strict=True):
-                metrics[f"{name}/{kind}"] = resampler.ratio(ratio, positives)
-        for kind in ("mean", *self.anatomy.type_names):
-            metrics[f"lesion_sensitivity/{kind}"] = found[kind][-1]
+                drawn[f"{name}/{kind}"] = resampler.ratio(ratio, positives)
+        found = self._lesions(scans, frocs, resampler)
+        for name, at_rates in found.items():
+            drawn[f"lesion_sensitivity/{name}"] = at_rates["mean"]
+        metrics = resampler.estimates(drawn)
+        sensitivities = {name: resampler.estimates(one) for name, one in found.items()}
         return Evaluation(
             metrics,
             tables={
                 "types": overlap_table(metrics, scans, steps, self.anatomy),
-                "lesions": lesion_table(found, scans, self.config.false_alarm_rates, self.anatomy),
+                "lesions": lesion_table(sensitivities, scans, self.anatomy),
             },
             figures=self._figures(metrics, scans, valid, steps, frocs, resampler),
+            drawn=drawn,
         )
 
     def _scans(self, cases: EvaluationSet) -> tuple[list[TypeScans], list[str]]:
@@ -161,27 +165,25 @@ class VoxelDice(Evaluator[VoxelDiceConfig]):
 
     def _lesions(
         self, scans: Sequence[TypeScans], frocs: Sequence[Froc], resampler: Resampler
-    ) -> dict[str, list[Estimate]]:
-        """Share of lesions found, of each type and their mean: at each rate, and the mean rate."""
+    ) -> dict[str, dict[str, Drawn]]:
+        """The mean of types and each type → share of lesions found by rate, and its mean."""
         from crossdl.evaluation.resampler import mean_of_defined
 
         rates = self.config.false_alarm_rates
-        chosen = [*((rate,) for rate in rates), rates]
-        groups = {
-            name: ([froc], int(one.has.sum()))
-            for name, froc, one in zip(self.anatomy.type_names, frocs, scans, strict=True)
-        }
+        chosen = {f"{rate:g}": (rate,) for rate in rates} | {"mean": rates}
         anywhere = int(np.any([one.has for one in scans], axis=0).sum())
-        groups["mean"] = (list(frocs), anywhere)
+        groups = {"mean": (list(frocs), anywhere)}
+        for name, froc, one in zip(self.anatomy.type_names, frocs, scans, strict=True):
+            groups[name] = ([froc], int(one.has.sum()))
         return {
-            name: [
-                resampler.statistic(
+            name: {
+                rate: resampler.statistic(
                     lambda w, of=of, at=at: mean_of_defined([f.mean_at(at, w) for f in of], w),
                     min((f.n_carriers for f in of if f.n_carriers), default=0),
                     positives=positives,
                 )
-                for at in chosen
-            ]
+                for rate, at in chosen.items()
+            }
             for name, (of, positives) in groups.items()
         }
 
