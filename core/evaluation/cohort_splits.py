@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -151,7 +151,7 @@ def _weights(
 
 
 def difference_figure(
-    titles: Sequence[str], differences: dict[str, Sequence[float | None]], *, base: str
+    titles: Sequence[str], differences: Mapping[str, Sequence[float | None]], *, base: str
 ) -> Figure:
     """Every feature's standardised difference from the base split, a row per feature.
 

@@ -75,7 +75,8 @@ def _draw_strips(ax: Any, title: str, strips: Sequence[Strip], note: str) -> Non
         ticks = np.empty((len(strip.ranks), 2, 2))
         ticks[:, :, 0], ticks[:, :, 1] = strip.ranks[:, None], (place - 0.4, place + 0.18)
         thin = 0.8 if len(ticks) < 200 else 0.4
-        ax.add_collection(LineCollection(ticks, colors=colour, linewidths=thin), autolim=False)
+        lines = LineCollection(list(ticks), colors=colour, linewidths=thin)
+        ax.add_collection(lines, autolim=False)
         if strip.quartiles is not None:
             low, middle, high = strip.quartiles
             ax.hlines(place + 0.31, low, high, color=ink, linewidth=1.4)

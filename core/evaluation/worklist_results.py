@@ -136,7 +136,7 @@ def strips_of(results: Sequence[Result], scores: FloatArray, s: int) -> list[Str
     return [
         Strip(
             f"{result.row.title} ({_percent(result.measures['median_rank'])})",
-            "-" if result.p[s] is None else f"p {_relation(result.p[s])}",
+            "-" if (p := result.p[s]) is None else f"p {_relation(p)}",
             ranks[result.row.positive],
             result.quartiles[s],
             result.apart,

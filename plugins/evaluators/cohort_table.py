@@ -71,17 +71,17 @@ class CohortTable(Evaluator[CohortTableConfig]):
         config = self.config
         scans = scans_of(cases)
         patients = [scan.record.patient_id for scan in scans]
-        inside = {
+        inside: Groups = {
             split: np.array([scan.record.split == split for scan in scans], dtype=np.bool_)
             for split in SPLITS
         }
-        groups = {split: chosen for split, chosen in inside.items() if chosen.any()}
+        groups: Groups = {split: chosen for split, chosen in inside.items() if chosen.any()}
         base, *others = groups
         labels = with_margins(label_matrices(scans, self.anatomy, gold=config.labels == "gold"))
         ours = label_features(labels, self.anatomy)
         features = [*ours, *report_features(scans, self.anatomy), *fact_features(scans)]
         features = [feature for feature in features if not np.isnan(feature.values).all()]
-        far = {
+        far: dict[str, list[float | None]] = {
             split: [
                 difference(x, groups[split], groups[base]) if x.compared else None for x in features
             ]

@@ -34,7 +34,7 @@ class ReadLabel(BaseModel):
         min_length=1, description="abnormality types; the score is the highest prediction of them"
     )
     side: str | None = Field(
-        None, description="only regions of this side of the anatomy; none: the whole scan"
+        default=None, description="only regions of this side of the anatomy; none: the whole scan"
     )
 
 

@@ -17,6 +17,7 @@ from crossdl.interfaces import Evaluator
 
 if TYPE_CHECKING:
     from crossdl.evaluation.worklist_queue import Waits
+    from crossdl.statistics.bootstrap import Drawn
 
 _BUSIEST = 0.98
 
@@ -110,7 +111,7 @@ class WorklistEvaluator(Evaluator[WorklistConfig]):
             highest[:, 0], rows, patients, config.fractions, waits, config, seed
         )
         lists = ["superiority", *(f"superiority/{name}" for name in self.anatomy.type_names)]
-        drawn = {}
+        drawn: dict[str, Drawn] = {}
         for row, found in zip(rows, superiority(scores, rows, patients, config, seed), strict=True):
             found_of = dict(zip(lists, found, strict=True)) | measured[row.name]
             drawn |= {f"{_place(row, diseases)}/{name}": one for name, one in found_of.items()}
@@ -151,8 +152,8 @@ class WorklistEvaluator(Evaluator[WorklistConfig]):
         n, found = self.config.replications * self.config.arrivals, {}
         for name, value in in_order.items():
             error = 1.96 * waits.error if name == "mean_wait" else None
-            ends = (None, None) if error is None else (value - error, value + error)
-            found[f"worklist/in_order/{name}"] = Estimate(value, *ends, n)
+            low, high = (None, None) if error is None else (value - error, value + error)
+            found[f"worklist/in_order/{name}"] = Estimate(value, low, high, n)
         return found
 
 
