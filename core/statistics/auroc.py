@@ -230,12 +230,9 @@ def roc_curve(
     grid = np.linspace(0, 1, points)
     first: tuple[Float64Array, Float64Array] | None = None
     drawn: list[Float64Array] = []
-    for _, hits, gaps in tallies(labels, values, repeated, weights):
-        steps = np.zeros_like(gaps)
-        steps[1::2] = hits
-        true = np.cumsum(steps[::-1], axis=0)  # from the highest score downwards
-        false = np.cumsum(gaps[::-1], axis=0)
-        for column in range(gaps.shape[1]):
+    for positives, negatives in tallies(labels, values, repeated, weights):
+        true, false = (np.cumsum(a[::-1], axis=0) for a in (positives, negatives))  # downwards
+        for column in range(true.shape[1]):
             x, y = false[:, column], true[:, column]
             if not (x[-1] > 0 and y[-1] > 0):
                 continue
