@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -124,7 +124,11 @@ class Registry:
         return made
 
     def cells(
-        self, name: str, scale: str | None = None, changes: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        scale: str | None = None,
+        changes: Mapping[str, Any] | None = None,
+        seeds: Sequence[int] = (),
     ) -> list[CellPlan]:
         """All cells of a study, validated.
 
@@ -132,11 +136,12 @@ class Registry:
             name: Of the study.
             scale: Of the scale, None for the base as it is.
             changes: Of the base, as in :meth:`composition`; scales do not touch these fields.
+            seeds: Instead of the study's.
 
         Raises:
             ConfigError: No such study or scale, or a cell is not valid.
         """
-        study, size = self.study(name, scale), self.scales.get(scale or "")
+        study, size = self.study(name, scale, seeds), self.scales.get(scale or "")
         base = self.composition(study.base, changes)
         context = {"catalog": self.catalog}
         try:
@@ -148,8 +153,8 @@ class Registry:
                 [f"{owners[w]}.{'.'.join(map(str, path))}: {r}" for w, path, r in error.mistakes],
             ) from error
 
-    def study(self, name: str, scale: str | None = None) -> Study:
-        """A study as it is at a scale.
+    def study(self, name: str, scale: str | None = None, seeds: Sequence[int] = ()) -> Study:
+        """A study as it is at a scale, with other seeds if any are given.
 
         Raises:
             ConfigError: There is no such study or scale.
@@ -162,7 +167,8 @@ class Registry:
             raise ConfigError(
                 f"{self.path}: there is no scale {scale!r}{suggest(scale, self.scales)}"
             )
-        return self.studies[name].at_scale(scale, self.scales.get(scale or ""))
+        made = self.studies[name].at_scale(scale, self.scales.get(scale or ""))
+        return made.model_copy(update={"seeds": tuple(dict.fromkeys(seeds)) or made.seeds})
 
 
 def default_registry_text() -> str:

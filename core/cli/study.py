@@ -29,6 +29,10 @@ def study(
         list[str] | None,
         typer.Option("--set", help="Change a field of the base: analyzer.epochs=5 (repeatable)."),
     ] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(min=0, max=2**31 - 1, help="Instead of the study's seeds (repeatable)."),
+    ] = None,
     engine: Annotated[
         Literal["local", "ray"] | None,
         typer.Option(help="Processes of this machine, or Ray; default: the study's."),
@@ -57,6 +61,7 @@ def study(
         console=console,
         scale=scale,
         changes=parse_changes(change or []),
+        seeds=seed or (),
         engine=engine,
         address=address,
         jobs=jobs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from types import TracebackType
 from typing import Any, Self
 
@@ -39,7 +40,8 @@ class RayEngine(Engine):
                 "the engine ray needs Ray; install it: pip install 'crossdl[ray]'"
             ) from error
         self._ray: Any = ray
-        self._jobs, self._threads, self._address = jobs, threads, address
+        self._jobs, self._threads = jobs, threads
+        self._address = address or os.environ.get("RAY_ADDRESS")
         self._running: dict[Any, Task] = {}
         self._started = False
 

@@ -54,6 +54,7 @@ def run_study(
     console: Console,
     scale: str | None = None,
     changes: Mapping[str, Any] | None = None,
+    seeds: Sequence[int] = (),
     engine: EngineName | None = None,
     address: str | None = None,
     jobs: int = 1,
@@ -71,6 +72,7 @@ def run_study(
         console: Where progress is shown.
         scale: Name of a scale, None for the base as it is.
         changes: Of the base: dotted path → value.
+        seeds: Instead of the study's; more of them may be added later.
         engine: Instead of the study's.
         address: Of a Ray cluster.
         jobs: Tasks that run at a time.
@@ -80,8 +82,8 @@ def run_study(
     Raises:
         ConfigError: A cell is not valid, or the folder holds another study.
     """
-    plan = book.study(name, scale)
-    cells = book.cells(name, scale, changes)
+    plan = book.study(name, scale, seeds)
+    cells = book.cells(name, scale, changes, seeds)
     folder = folder.resolve()
     if threads is None:
         known = (folder / "study.json").is_file()

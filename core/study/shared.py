@@ -60,37 +60,39 @@ def plan_work(cells: Sequence[CellPlan], catalog: Catalog, task: MakeTask) -> Wo
     tasks: dict[str, Task] = {}
     after: dict[str, set[str]] = {cell.slug: set() for cell in cells}
 
-    def groups(kind: str) -> list[tuple[str, list[CellPlan]]]:
-        """Cells with the same need, where there are several."""
+    def groups(kind: str, among: Sequence[CellPlan]) -> list[tuple[str, list[CellPlan]]]:
+        """Cells by one of their needs, in order; those without it are left out."""
         found: dict[str, list[CellPlan]] = {}
-        for cell in cells:
+        for cell in among:
             key = getattr(needs[cell.slug], kind)
             if key is not None:
                 found.setdefault(key, []).append(cell)
-        return [(key, members) for key, members in found.items() if len(members) > 1]
+        return list(found.items())
 
-    def add(stage: Stage, key: str, members: Sequence[CellPlan], test: bool = False) -> str:
+    def add(stage: Stage, key: str, members: Sequence[CellPlan], before: Sequence[str]) -> str:
         different = {needs[m.slug].selection: m.composition for m in members}
         chosen = list(different.values()) if stage == "prepare" else [members[0].composition]
+        static = stage == "prepare" and any(needs[m.slug].static for m in members)
         name = f"shared_{stage}_{key[:8]}"
         kind = getattr(members[0].composition, _SLOT[stage]).kind
-        tasks[name] = task(name, stage, f"{_TITLE[stage]} ({kind})", chosen, test)
-        after[name] = set()
+        tasks[name] = task(name, stage, f"{_TITLE[stage]} ({kind})", chosen, static)
+        after[name] = set(before)
         for member in members:
             after[member.slug].add(name)
         return name
 
-    cohorts = {key: add("cohort", key, members) for key, members in groups("cohort")}
-    last: dict[str, str] = {}
-    for stage in ("discretize", "prepare"):
-        for key, members in groups(stage):
-            first = needs[members[0].slug]
-            static = any(needs[m.slug].static for m in members)
-            name = add(stage, key, members, test=static and stage == "prepare")
-            after[name] |= {cohorts[first.cohort]} if first.cohort in cohorts else set()
-            if stage == "prepare":  # the same registrations at another shape: one at a time
-                after[name] |= {last[first.register]} if first.register in last else set()
-                last[first.register] = name
+    for cohort, sharing in groups("cohort", cells):
+        if len(sharing) == 1:
+            continue
+        read = add("cohort", cohort, sharing, [])
+        for key, members in groups("discretize", sharing):
+            if len(members) > 1:
+                add("discretize", key, members, [read])
+        for _, registering in groups("register", sharing):
+            if len(registering) > 1:
+                last = read  # the same registrations for several shapes: one at a time
+                for key, members in groups("prepare", registering):
+                    last = add("prepare", key, members, [last])
     for cell in cells:
         tasks[cell.slug] = task(cell.slug, "run", cell.label, [cell.composition], False)
     return Work(tasks, {key: frozenset(before) for key, before in after.items()})

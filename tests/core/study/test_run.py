@@ -25,6 +25,17 @@ def result_bytes(study: Path) -> dict[str, bytes]:
     return {f"{cell.name}/{name}": (cell / name).read_bytes() for cell in cells for name in names}
 
 
+def gone(group: int) -> bool:
+    """Whether no process of a group is left, in a while."""
+    for _ in range(100):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 600
     while not path.exists():
@@ -108,8 +119,7 @@ def test_ctrl_c_stops_everything_and_the_same_command_goes_on(
         "error: interrupted; the same command continues where it stopped"
     )
     assert "Traceback" not in output
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)  # no worker is left
+    assert gone(process.pid)
     assert not (kept.parent / "60.0_seed0" / "metrics.json").exists()
     again = start("slow")
     wait_for(kept.parent / "60.0_seed0" / "model", again)
@@ -129,7 +139,9 @@ def test_a_full_disk_is_said_and_nothing_is_lost(
         pytest.skip("needs the right to mount a small disk")
     out = str(disk / "study")
     try:
-        output = finish(start("skills", "--out", out), code=1)
+        process = start("skills", "--out", out)
+        output, _ = process.communicate(timeout=1200)
+        assert process.returncode in (1, 2)  # 2 where there is no room for the reasons, either
         assert "No space left on device" in output and "Traceback" not in output
         subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
         finish(start("skills", "--out", out))
