@@ -146,7 +146,8 @@ def score(truth: SentenceLabels, said: SentenceLabels, labels: LabelSet) -> Text
             for j, name in enumerate(names)
         }
         micro[group] = _defined(counts.pooled.f1)
-        macro[group] = _defined(mean_of_defined(counts.f1))
+        defined = counts.f1[~np.isnan(counts.f1)]
+        macro[group] = float(defined.mean()) if defined.size else None
     true, stated = (np.hstack([groups[g][k] for g in groups]) for k in (1, 2))
     micro["all"] = f1(true, stated)
     return TextScores(len(true), int((true == stated).all(axis=1).sum()), micro, macro, each)
@@ -160,12 +161,6 @@ def f1(truth: BoolArray, stated: BoolArray) -> float | None:
         0.6666666666666666
     """
     return _defined(Counts.of(truth.ravel(), stated.ravel()).f1)
-
-
-def mean_of_defined(values: Float64Array) -> Float64Array:
-    """Mean over the first axis without what is NaN; NaN where all is."""
-    known = ~np.isnan(values)
-    return _ratio(np.where(known, values, 0.0).sum(0), known.sum(0, dtype=np.float64))
 
 
 def languages(truth: SentenceLabels, labels: LabelSet) -> list[str]:

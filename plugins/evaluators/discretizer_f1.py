@@ -9,11 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from crossdl.evaluation.cases import Estimate, Evaluation, EvaluationSet, IndexArray
+from crossdl.evaluation.resampler import mean_of_defined
 from crossdl.evaluation.resampling import ResamplingConfig
 from crossdl.interfaces import Evaluator
 from crossdl.label_titles import region_titles, type_titles
 from crossdl.statistics.bootstrap import Drawn, Statistic, jackknife, resample_weights
-from crossdl.text.scores import Counts, mean_of_defined
+from crossdl.text.scores import Counts
 from crossdl.types import BoolArray, Float64Array
 
 if TYPE_CHECKING:
@@ -108,7 +109,9 @@ class DiscretizerF1(Evaluator[DiscretizerF1Config]):
 
             def statistic(weights: Float64Array) -> Float64Array:
                 found = chosen.weighted(weights)
-                return mean_of_defined(score(found)) if macro else score(found.pooled)
+                if macro:
+                    return mean_of_defined(list(score(found)), weights)
+                return score(found.pooled)
 
             entered = whole(chosen).sum(axis=1)
             return draw(statistic, entered, truth[:, labels].size, int(truth[:, labels].sum()))
