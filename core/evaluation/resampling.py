@@ -12,10 +12,10 @@ class ResamplingConfig(ComponentConfig):
     """How intervals come from resampled patients; configs of evaluators inherit it.
 
     The default is the percentile interval: it needs nothing but the resamples, is defined
-    wherever they are, and never leaves the range of the statistic. BCa corrects bias and
-    skewness, which matter for values near 1 and few patients, but has no interval where all
-    resamples lie on one side of the value, and reads quantiles further out in the tails, so
-    that it wants more resamples.
+    wherever they are, and suits metrics of any kind. BCa corrects bias and skewness and covers
+    better where a value is near 1 and few patients are positive; but it has no interval where
+    all resamples lie on one side of the value, and it reads quantiles further out in the tails,
+    so that it wants more resamples.
     """
 
     n_resamples: int = Field(
