@@ -43,7 +43,8 @@ def run(*arguments: object, code: str | None = None) -> subprocess.CompletedProc
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["list"], ["list", "pooling"], ["check"], ["run", "--help"]]
+    "arguments",
+    [["--help"], ["list"], ["list", "pooling"], ["check"], ["run", "--help"], ["study", "--help"]],
 )
 def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
     done = run(*arguments, code=REPORT)
