@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from crossdl.evaluation.resampler import divided
 from crossdl.statistics.bootstrap import Groups, group_sums
 from crossdl.types import Float64Array, FloatArray
 
@@ -33,7 +34,8 @@ def equal_mass(scores: FloatArray | Float64Array, n_bins: int) -> Float64Array:
         scores: ``(m,)``, at least one.
         n_bins: B.
     """
-    return np.quantile(np.asarray(scores, dtype=np.float64), equal_width(n_bins))
+    edges = np.quantile(np.asarray(scores, dtype=np.float64), equal_width(n_bins))
+    return np.asarray(edges, dtype=np.float64)
 
 
 class Reliability:
@@ -89,17 +91,17 @@ class Reliability:
             ``(B, R)`` each; mean and rate of an empty bin are NaN.
         """
         items, score, label, _ = self._weighted(weights)
-        return items, _divided(score, items), _divided(label, items)
+        return items, divided(score, items), divided(label, items)
 
     def ece(self, weights: Float64Array) -> Float64Array:
         """Expected calibration error ``(R,)``: mean gap, weighted with the bins' items."""
         items, score, label, _ = self._weighted(weights)
-        return _divided(np.abs(label - score).sum(axis=0), items.sum(axis=0))
+        return divided(np.abs(label - score).sum(axis=0), items.sum(axis=0))
 
     def mce(self, weights: Float64Array) -> Float64Array:
         """Maximum calibration error ``(R,)``: the largest gap of any bin that has items."""
         items, score, label, _ = self._weighted(weights)
-        gaps = np.abs(_divided(label - score, items))
+        gaps = np.abs(divided(label - score, items))
         highest = np.where(np.isnan(gaps), -1.0, gaps).max(axis=0)
         return np.where(highest < 0, np.nan, highest)
 
@@ -157,7 +159,3 @@ def _logit(scores: FloatArray) -> Float64Array:
     from scipy.special import logit
 
     return np.asarray(logit(np.clip(scores.astype(np.float64), _LEAST, 1 - _LEAST)))
-
-
-def _divided(above: Float64Array, below: Float64Array) -> Float64Array:
-    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)

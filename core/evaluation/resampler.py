@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from crossdl.evaluation.cases import Estimate
 from crossdl.evaluation.resampling import ResamplingConfig
@@ -96,9 +97,7 @@ class Resampler:
         entered = int(np.any([ratio[1] > 0 for ratio in ratios], axis=0).sum())
         carriers = min((int(np.count_nonzero(one[:, 1])) for one in sums), default=0)
         return self.statistic(
-            lambda weights: mean_of_defined(
-                [_divided(*(one.T @ weights)) for one in sums], weights
-            ),
+            lambda weights: mean_of_defined([divided(*(one.T @ weights)) for one in sums], weights),
             carriers,
             entered,
             entered if positives is None else positives,
@@ -109,7 +108,7 @@ def mean_of_defined(values: Sequence[Float64Array], weights: Float64Array) -> Fl
     """Mean over those of several statistics ``(R,)`` that are defined; NaN where none is."""
     stacked = np.stack(values) if len(values) else undefined(weights)[None]
     known = ~np.isnan(stacked)
-    return _divided(np.where(known, stacked, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64))
+    return divided(np.where(known, stacked, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64))
 
 
 def undefined(weights: Float64Array) -> Float64Array:
@@ -117,5 +116,9 @@ def undefined(weights: Float64Array) -> Float64Array:
     return np.full(weights.shape[1], np.nan)
 
 
-def _divided(above: Float64Array, below: Float64Array) -> Float64Array:
-    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
+def divided(above: npt.ArrayLike, below: npt.ArrayLike) -> Float64Array:
+    """A quotient of equally shaped arrays, NaN where the denominator is not above 0."""
+    bottom = np.asarray(below, dtype=np.float64)
+    quotient: Float64Array = np.full(bottom.shape, np.nan)
+    np.divide(above, bottom, out=quotient, where=bottom > 0)
+    return quotient

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from crossdl.evaluation.resampler import divided
 from crossdl.types import BoolArray, Float64Array, LabelArray
 
 CountArray = npt.NDArray[np.int64]
@@ -80,11 +81,11 @@ class StepCounts:
 
     def dice(self) -> Float64Array:
         """``(256,)`` 2 |P ∩ G| / (|P| + |G|); NaN where both are empty."""
-        return _ratio(2 * self.hits, self.predicted + self.size)
+        return divided(2 * self.hits, self.predicted + self.size)
 
     def jaccard(self) -> Float64Array:
         """``(256,)`` |P ∩ G| / |P ∪ G|, the intersection over union; NaN where both are empty."""
-        return _ratio(self.hits, self.predicted + self.size - self.hits)
+        return divided(self.hits, self.predicted + self.size - self.hits)
 
 
 def step_of(probability: float) -> int:
@@ -111,7 +112,3 @@ def best_step(dice: Float64Array) -> int | None:
 def _at_least(counts: CountArray) -> CountArray:
     """Sums from each step upwards."""
     return np.asarray(counts[::-1].cumsum()[::-1], dtype=np.int64)
-
-
-def _ratio(above: CountArray, below: CountArray) -> Float64Array:
-    return np.divide(above, below, out=np.full(below.shape, np.nan), where=below > 0)

@@ -175,15 +175,16 @@ class VoxelDice(Evaluator[VoxelDiceConfig]):
         groups = {"mean": (list(frocs), anywhere)}
         for name, froc, one in zip(self.anatomy.type_names, frocs, scans, strict=True):
             groups[name] = ([froc], int(one.has.sum()))
+
+        def found(of: Sequence[Froc], at: Sequence[float], positives: int) -> Drawn:
+            return resampler.statistic(
+                lambda weights: mean_of_defined([f.mean_at(at, weights) for f in of], weights),
+                min((f.n_carriers for f in of if f.n_carriers), default=0),
+                positives=positives,
+            )
+
         return {
-            name: {
-                rate: resampler.statistic(
-                    lambda w, of=of, at=at: mean_of_defined([f.mean_at(at, w) for f in of], w),
-                    min((f.n_carriers for f in of if f.n_carriers), default=0),
-                    positives=positives,
-                )
-                for rate, at in chosen.items()
-            }
+            name: {rate: found(of, at, positives) for rate, at in chosen.items()}
             for name, (of, positives) in groups.items()
         }
 
