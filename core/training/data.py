@@ -17,6 +17,7 @@ from crossdl.anatomy import Anatomy
 from crossdl.errors import InputError
 from crossdl.networks.devices import device
 from crossdl.training.augment import augment
+from crossdl.training.augmentation import Augmentation
 from crossdl.training.config import NetworkConfig
 from crossdl.training.losses import positive_frequencies
 from crossdl.training.samples import Sample, TrainingSet
@@ -95,14 +96,14 @@ def train_loader(
     samples: TrainingSet, config: NetworkConfig, anatomy: Anatomy, seed: int
 ) -> DataLoader[Batch]:
     """Augmented batches in a new order every epoch."""
-    return _loader(_Samples(samples, config, anatomy, seed), config, seed)
+    return _loader(_Samples(samples, config.augmentation, anatomy, seed), config, seed)
 
 
 def valid_loader(
     samples: TrainingSet, config: NetworkConfig, anatomy: Anatomy
 ) -> DataLoader[Batch]:
     """Batches as they are."""
-    return _loader(_Samples(samples, config, anatomy, None), config, None)
+    return _loader(_Samples(samples, config.augmentation, anatomy, None), config, None)
 
 
 def _loader(dataset: _Samples, config: NetworkConfig, seed: int | None) -> DataLoader[Batch]:
@@ -176,13 +177,17 @@ def _place() -> tuple[int, int]:
 
 
 class _Samples(Dataset[Batch]):
-    """Samples by (epoch, number), augmented if there is a seed."""
+    """Samples by (epoch, number), augmented if there is a seed.
+
+    Loading processes get nothing else of the config: a pooling from a user's folder is no module
+    that a new process could import.
+    """
 
     def __init__(
-        self, samples: TrainingSet, config: NetworkConfig, anatomy: Anatomy, seed: int | None
+        self, samples: TrainingSet, settings: Augmentation, anatomy: Anatomy, seed: int | None
     ) -> None:
         self.samples = samples
-        self.config = config
+        self.settings = settings
         self.anatomy = anatomy
         self.seed = seed
 
@@ -203,7 +208,7 @@ class _Samples(Dataset[Batch]):
                 regions,
                 matrix,
                 anatomy=self.anatomy,
-                settings=self.config.augmentation,
+                settings=self.settings,
                 key=(self.seed, epoch, number),
             )
         return Batch(image[None], regions, matrix, torch.tensor(number >= 0))
