@@ -112,16 +112,17 @@ class Reader:
     def cells(self, registry: Registry, name: str, scales: dict[str, Scale]) -> None:
         """Expands a study as it is and at every scale; what is wrong as it is counts once."""
         study = registry.studies[name]
-        for scale in study.at:
-            if scale not in registry.scales:
-                hint = suggest(scale, registry.scales)
-                self.add(("studies", name, "at", scale), f"there is no such scale{hint}")
+        for known in study.at:
+            if known not in registry.scales:
+                hint = suggest(known, registry.scales)
+                self.add(("studies", name, "at", known), f"there is no such scale{hint}")
         base, context = registry.compositions[study.base], {"catalog": registry.catalog}
         for scale in (None, *scales):
             sized = study.at_scale(scale, scales.get(scale or ""))
             prefix: Loc = ("studies", name)
-            if scale in study.at and study.at[scale].axes is not None:
-                prefix = ("studies", name, "at", scale)
+            own = study.at.get(scale or "")
+            if own is not None and own.axes is not None:
+                prefix = ("studies", name, "at", str(scale))
             try:
                 expand(sized, base, context, scales.get(scale or ""))
             except BadCell as error:

@@ -125,8 +125,8 @@ class Study(_Model):
         changes: dict[str, Any] = {}
         if scale is not None and scale.seeds is not None:
             changes["seeds"] = scale.seeds
-        if name in self.at:
-            own = self.at[name]
+        own = self.at.get(name or "")
+        if own is not None:
             changes |= {k: v for k, v in (("axes", own.axes), ("seeds", own.seeds)) if v}
         return self.model_copy(update=changes)
 

@@ -152,9 +152,10 @@ def _set_by(values: Iterable[tuple[str | None, Any]]) -> dict[str, Any]:
     """Everything that values at dotted paths set, as nested tables."""
     found: dict[str, Any] = {}
     for field, value in values:
+        nested: Any = value
         for key in reversed(field.split(".") if field else []):
-            value = {key: value}
-        found = _joined(found, value)
+            nested = {key: nested}
+        found = _joined(found, nested)
     return found
 
 

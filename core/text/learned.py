@@ -136,7 +136,7 @@ def cohort_discretizer(
 
 
 def _write(folder: Path, labels: SentenceLabels) -> None:
-    arrays = {"regions": labels.regions, "types": labels.types}
+    arrays: dict[str, Any] = {"regions": labels.regions, "types": labels.types}
     if labels.links is not None:
         arrays["links"] = labels.links
     if labels.thresholds is not None:
