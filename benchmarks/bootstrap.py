@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
+from scipy.special import ndtri
 from sklearn.metrics import roc_auc_score
 
 from crossdl.anatomy import Anatomy, load_anatomy
@@ -21,7 +22,7 @@ from crossdl.plugins.evaluators.region_auroc import RegionAuroc, RegionAurocConf
 from crossdl.statistics.auroc import draw_auroc
 from crossdl.statistics.bootstrap import resample_weights
 from crossdl.statistics.comparisons import compare_auroc
-from crossdl.statistics.delong import compare_delong
+from crossdl.statistics.delong import compare_delong, delong
 
 T = TypeVar("T")
 Statistic = Callable[[np.ndarray, np.ndarray], float]
@@ -36,7 +37,11 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--loop-resamples", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=5, help="the fastest counts")
+    parser.add_argument("--coverage", type=int, help="samples; measures that of the intervals only")
     args = parser.parse_args()
+    if args.coverage:
+        print_coverage(args.coverage)
+        return
 
     anatomy = load_anatomy("head_ct")
     truth, scores, patients = make_scans(anatomy, args.scans, args.patients)
@@ -155,6 +160,34 @@ def statistics_of(anatomy: Anatomy) -> dict[str, Statistic]:
 
     areas = {name: pooled(cells) for name, cells in sets.items()}
     return {**areas, "region/weighted_macro": weighted_macro}
+
+
+def print_coverage(samples: int) -> None:
+    """How often 95 % intervals hold the true AUROC of normal scores."""
+    print("  AUROC  positive  negative  scans/patient  percentile   bca  delong")
+    for area, positive, negative, each in (
+        (0.95, 10, 190, 1),
+        (0.95, 40, 160, 1),
+        (0.85, 40, 160, 2),
+    ):
+        truth = np.arange(positive + negative) < positive
+        patients = np.arange(truth.size) // each
+        held = np.zeros(3)
+        for seed in range(samples):
+            rng = np.random.default_rng(seed)
+            noise = rng.normal(size=truth.size)
+            if each > 1:  # half of the variance is the patient's
+                noise = (rng.normal(size=truth.size)[patients] + noise) / 2**0.5
+            scores = noise + ndtri(area) * 2**0.5 * truth
+            drawn = draw_auroc(
+                truth[:, None], scores[:, None], patients, {"x": [0]}, seed=seed, interval="bca"
+            )["x"]
+            found = delong(truth, scores, patients)
+            ends = [drawn.interval(0.95, "percentile"), drawn.interval(0.95, "bca")]
+            for place, (low, high) in enumerate([*ends, (found.low, found.high)]):
+                held[place] += low is not None and high is not None and low <= area <= high
+        shares = "{:12.3f}{:6.3f}{:8.3f}".format(*held / samples)
+        print(f"{area:7}{positive:10}{negative:10}{each:15}{shares}")
 
 
 def best(job: Callable[[], T], repeats: int) -> tuple[T, tuple[float, float]]:
