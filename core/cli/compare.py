@@ -66,7 +66,10 @@ def compare(
         page = None if out is None else write_comparison(out, found)
     console = table_console()
     for table in comparison_tables(found):
-        console.print(rich_table(table))
+        if table.folded:
+            console.print(f"{table.title} (see the page that --out writes)")
+        else:
+            console.print(rich_table(table))
     console.print(shared_text(found), soft_wrap=True)
     if page is not None:
         console.print(f"Page: {page}", soft_wrap=True)

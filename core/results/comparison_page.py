@@ -37,9 +37,7 @@ def comparison_tables(found: RunComparison) -> list[Table]:
     tables = [_metrics(found)]
     if found.differences:
         tables.append(_differences(found))
-    tables.append(_settings(found))
-    tables.append(_origins(found.runs))
-    return tables
+    return [*tables, *_settings(found), _origins(found.runs)]
 
 
 def shared_text(found: RunComparison) -> str:
@@ -75,7 +73,8 @@ def write_comparison(folder: Path, found: RunComparison) -> Path:
         pictures.append(Pictures([("roc", title)], wide=True))
     metrics, *others = comparison_tables(found)
     differences = [table for table in others if table.name == "differences"]
-    settings, origins = others[-2:]
+    settings = [table for table in others if table.name.startswith("settings")]
+    origins = others[-1]
     names = ", ".join(run.label for run in found.runs)
     explained = (
         "Run minus reference, the first run, on the shared scans and with the same resamples of "
@@ -98,7 +97,7 @@ def write_comparison(folder: Path, found: RunComparison) -> Path:
                 ],
             ),
             Section("ROC curves", pictures),
-            Section("Settings that differ", [settings]),
+            Section("Settings that differ", settings),
             Section("Provenance", [origins]),
         ],
     )
@@ -178,11 +177,18 @@ def _differences(found: RunComparison) -> Table:
     )  # fmt: skip
 
 
-def _settings(found: RunComparison) -> Table:
+def _settings(found: RunComparison) -> list[Table]:
+    """What differs, and folded what other kinds of components have or have not."""
     columns = ("Field", *(run.label for run in found.runs))
     rows = [(path, *values) for path, values in found.settings.items()]
-    title = "Fields of the compositions" if rows else "Fields of the compositions: none differs"
-    return Table("settings", title, columns, rows)
+    partial = [row for row in rows if None in row and not row[0].endswith("kind")]
+    common = [row for row in rows if row not in partial]
+    title = "Fields of the compositions"
+    tables = [Table("settings", title if common else f"{title}: none differs", columns, common)]
+    if partial:
+        title = f"Fields that only some of the runs have: {len(partial)}"
+        tables.append(Table("settings_of_some", title, columns, partial, folded=True))
+    return tables
 
 
 def _origins(runs: Sequence[FinishedRun]) -> Table:

@@ -205,13 +205,13 @@ def roc_panels(panels: Mapping[str, Curves], *, title: str) -> Figure:
 
 def _forest(ax: Axes, rows: Sequence[ForestRow], reference: float | None) -> None:
     for index, row in enumerate(rows):
-        known = [e for e in row.estimates if e.value is not None]
+        known = [(e.value, e) for e in row.estimates if e.value is not None]
         offsets = np.linspace(-0.22, 0.22, len(known)) if len(known) > 1 else [0.0]
         colour = COLOURS[0] if row.reference else COLOURS[5]
-        for estimate, offset in zip(known, offsets, strict=False):
+        for (value, estimate), offset in zip(known, offsets, strict=False):
             if estimate.low is not None and estimate.high is not None:
                 ax.hlines(index + offset, estimate.low, estimate.high, color=colour, linewidth=1.3)
-            ax.plot(estimate.value, index + offset, "o", color=colour, markersize=4)
+            ax.plot(value, index + offset, "o", color=colour, markersize=4)
         if row.mean is not None:
             ax.plot(
                 row.mean, index, "D", color=colour, markersize=7, markeredgecolor="white", zorder=3

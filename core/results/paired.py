@@ -78,7 +78,8 @@ def shared_scans(runs: Sequence[Sequence[Line]]) -> Shared:
         runs: Lines of each run, at least one.
     """
     tables = [{line["scan"]: line for line in lines} for lines in runs]
-    scans, different = [], []
+    scans: list[str] = []
+    different: list[str] = []
     for name, line in tables[0].items():
         others = [table[name] for table in tables[1:] if name in table]
         if len(others) < len(tables) - 1:

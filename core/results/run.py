@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -209,7 +208,7 @@ def _flow(flow: Mapping[str, Mapping[str, int]] | None, failures: Sequence[Failu
         blocks.append(Table("flow", "Scans of each split", columns, rows))
     if not failures:
         return [*blocks, Text("No item failed.")]
-    items = [tuple(asdict(failure).values()) for failure in failures]
+    items = [(failure.scan_id, failure.stage, failure.reason) for failure in failures]
     title = f"{len(items)} failed item{'s' if len(items) > 1 else ''}"
     columns = ("Scan", "Stage", "Reason")
     return [*blocks, Table("failures", title, columns, items, folded=len(items) > _SHOWN_ROWS)]

@@ -84,7 +84,7 @@ def test_without_common_scans_nothing_is_paired(
     assert not found.differences and not found.shared.scans
     assert "no scan in common" in shared_text(found)
     assert [table.name for table in comparison_tables(found)] == [
-        "metrics", "settings", "provenance",
+        "metrics", "settings", "settings_of_some", "provenance",
     ]  # fmt: skip
     page = read_page(write_comparison(tmp_path / "out", found))
     assert "no scan in common" in page.text and "p (Holm)" not in page.text
