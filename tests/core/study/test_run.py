@@ -76,6 +76,7 @@ def test_a_study_runs_compares_and_is_not_run_again(
     assert "holds another study (cells 0.2_seed0, 0.9_seed0 differ)" in other
 
 
+@pytest.mark.slow
 def test_what_cells_share_is_computed_once(
     project: Path, start: Start, finish: Finish, tmp_path: Path
 ) -> None:
