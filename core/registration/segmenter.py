@@ -130,7 +130,7 @@ class RegistrationSegmenter(RegionSegmenter[RegistrationConfigT]):
             InputError: No head is found.
         """
         import SimpleITK as sitk
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+        from threadpoolctl import threadpool_limits
 
         from crossdl.registration.prepare import prepare
 

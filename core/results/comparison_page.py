@@ -89,13 +89,7 @@ def write_comparison(folder: Path, found: RunComparison) -> Path:
         names,
         [
             Section("Results", [Text("Each run on all of its own test scans."), metrics]),
-            Section(
-                "Paired differences",
-                [
-                    Text(shared_text(found)),
-                    *([Text(explained), *differences] if differences else []),
-                ],
-            ),
+            Section("Paired differences", paired),
             Section("ROC curves", pictures),
             Section("Settings that differ", settings),
             Section("Provenance", [origins]),
@@ -180,9 +174,9 @@ def _differences(found: RunComparison) -> Table:
 def _settings(found: RunComparison) -> list[Table]:
     """What differs, and folded what other kinds of components have or have not."""
     columns = ("Field", *(run.label for run in found.runs))
-    rows = [(path, *values) for path, values in found.settings.items()]
-    partial = [row for row in rows if None in row and not row[0].endswith("kind")]
-    common = [row for row in rows if row not in partial]
+    rows = {path: (path, *values) for path, values in found.settings.items()}
+    partial = [row for path, row in rows.items() if None in row and not path.endswith("kind")]
+    common = [row for row in rows.values() if row not in partial]
     title = "Fields of the compositions"
     tables = [Table("settings", title if common else f"{title}: none differs", columns, common)]
     if partial:

@@ -204,7 +204,7 @@ def _flow(flow: Mapping[str, Mapping[str, int]] | None, failures: Sequence[Failu
     blocks: list[Block] = []
     if flow:
         columns = ("Split", *next(iter(flow.values())))
-        rows = [(split, *counts.values()) for split, counts in flow.items()]
+        rows: list[tuple[Cell, ...]] = [(s, *counts.values()) for s, counts in flow.items()]
         blocks.append(Table("flow", "Scans of each split", columns, rows))
     if not failures:
         return [*blocks, Text("No item failed.")]

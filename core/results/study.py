@@ -98,7 +98,9 @@ class StudyResults:
         found: dict[tuple[Values, int], dict[Key, Estimate]] = {}
         for row in self._rows("results"):
             estimate = Estimate(
-                *(_number(row[name]) for name in ("value", "low", "high")),
+                _number(row["value"]),
+                _number(row["low"]),
+                _number(row["high"]),
                 int(row["n"]),
                 int(row["positives"]),
             )

@@ -146,7 +146,7 @@ def _differences(found: StudyResults) -> list[Block]:
     panels: dict[str, list[ForestRow]] = {}
     for values, key, row in compared:
         title = metric_title(key[1], found.anatomy)
-        change = Estimate(*(_float(row[name]) for name in ("difference", "low", "high")))
+        change = Estimate(_float(row["difference"]), _float(row["low"]), _float(row["high"]))
         rows.append(
             (*values, title, _float(row["value"]), _float(row["reference"]), change.value,
              interval_text(change), _float(row["p"]), _float(row["p_holm"]), int(row["seeds"]),

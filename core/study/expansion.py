@@ -152,8 +152,12 @@ def _set_by(values: Iterable[tuple[str | None, Any]]) -> dict[str, Any]:
     """Everything that values at dotted paths set, as nested tables."""
     found: dict[str, Any] = {}
     for field, value in values:
-        nested: Any = value
-        for key in reversed(field.split(".") if field else []):
+        if not field:
+            found = _joined(found, value)
+            continue
+        *outer, last = field.split(".")
+        nested: dict[str, Any] = {last: value}
+        for key in reversed(outer):
             nested = {key: nested}
         found = _joined(found, nested)
     return found
@@ -164,8 +168,9 @@ def _joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, An
     made = dict(first)
     for key, value in second.items():
         old = made.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        made[key] = _joined(old, value) if both else value
+        if isinstance(old, dict) and isinstance(value, dict):
+            value = _joined(old, value)
+        made[key] = value
     return made
 
 
