@@ -169,11 +169,10 @@ def _differences(found: StudyResults) -> list[Block]:
             title=f"Differences to {combination_title(found.reference)}",
         )
         save_picture(figure, found.folder / "figures", "differences")
-    tested = len(found.comparisons)
     said = (
         f"Each combination minus {combination_title(found.reference)}, on the scans and seeds that "
         f"both have, with the same resamples of patients. p is two-sided; Holm's correction is "
-        f"over all {tested} rows of comparisons.csv."
+        "over the combinations of each measure."
     )
     axes = [axis.title for axis in found.study.axes]
     columns = (

@@ -36,6 +36,7 @@ The tables start with a column per axis, named by its field, that holds the valu
 * ``comparisons.csv``: axes, ``evaluator``, ``metric``, ``seeds``, ``scans``, ``patients``,
   ``reference`` and ``value`` (means over seeds on the shared scans), ``difference``, ``low``,
   ``high``, ``p``, ``p_holm``, ``method``; metrics that were asked for and can be compared.
+  ``p_holm`` is corrected over the rows of the same evaluator and metric.
 
 An undefined number is an empty field. Rows are there only of cells that have finished.
 """

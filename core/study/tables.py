@@ -135,22 +135,26 @@ def _comparisons(
     cells: Sequence[Cell],
     evaluators: Mapping[str, Evaluator[Any]],
 ) -> Iterator[dict[str, Any]]:
-    """Holm's family is the whole table."""
+    """Every metric is a family of Holm's correction: all combinations with the reference.
+
+    Over the whole table nothing could be found: with R resamples p is at least 2 / (R + 1).
+    """
     from crossdl.statistics.comparisons import corrected
 
     wanted = study.metrics or ("*",)
-    rows: dict[Key, Comparison] = {}
+    families: dict[tuple[str, str], dict[str, Comparison]] = {}
+    names: list[Key] = []
     pairs: dict[Values, _Pair] = {}
     for titles, pair in _pairs(folder, study, cells, evaluators):
         pairs[titles] = pair
         for kind, found in pair.found.items():
             for name, one in found.items():
                 if any(fnmatchcase(name, pattern) for pattern in wanted):
-                    rows[titles, kind, name] = one
-    names = {"\0".join([*titles, kind, name]): (titles, kind, name) for titles, kind, name in rows}
-    family = corrected({text: rows[key] for text, key in names.items()})
-    for text, (titles, kind, name) in names.items():
-        one, pair = family[text], pairs[titles]
+                    names.append((titles, kind, name))
+                    families.setdefault((kind, name), {})["\0".join(titles)] = one
+    tested = {key: corrected(family) for key, family in families.items()}
+    for titles, kind, name in names:
+        one, pair = tested[kind, name]["\0".join(titles)], pairs[titles]
         yield {
             **dict(zip(fields, titles, strict=True)),
             "evaluator": kind,
