@@ -179,4 +179,4 @@ def test_page_of_a_bare_folder(tmp_path: Path, read_page: Callable[[Path], Any])
     assert "No item failed" in page.text and "Training" not in page.text
     assert json.dumps({}) in page.text
     made = sorted(p.name for p in tmp_path.iterdir())
-    assert made == ["summary.html", "summary.md", "tables"]
+    assert made == ["summary.html", "summary.md"]
