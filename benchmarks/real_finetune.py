@@ -116,6 +116,8 @@ def main() -> None:
         "schedule": "cosine",
         "region_weight": 0.0,
         "alpha": 1.0,
+        "batch_size": 1,
+        "execution": {},
     }
     config = default_catalog().parse("cohort", {"kind": "ct_ich", "folder": arguments.folder})
     cohort = default_catalog().create("cohort", config, start.anatomy)
