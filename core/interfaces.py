@@ -448,9 +448,12 @@ class Evaluator(Component[ConfigT]):
         wants_valid: Whether :meth:`evaluate` needs the validation scans too, for example to
             choose a threshold; they are then predicted and measured as the test scans are.
         wants_reports: Whether it needs what the discretizer makes of the evaluated scans' reports.
+        headline: Patterns (``fnmatch``) of the metrics that the terminal shows, where not all that
+            speak of all regions should be.
     """
 
     slot = "evaluator"
+    headline: ClassVar[tuple[str, ...]] = ("*",)
     wants_valid: ClassVar[bool] = False
     wants_reports: ClassVar[bool] = False
 

@@ -327,7 +327,8 @@ class _Pipeline:
             flow=cohort_flow(self.ready.records, failures),
         )
         write_json(path / "metrics.json", metrics_json(evaluations))
-        return RunResult(results_table(evaluations, self.anatomy), failures, summary)
+        shown = {kind: evaluator.headline for kind, evaluator in self.evaluators.items()}
+        return RunResult(results_table(evaluations, self.anatomy, shown), failures, summary)
 
     def _lines(self, split: Split) -> list[dict[str, Any]]:
         """What was predicted of a split's scans; nothing where that was not wanted."""

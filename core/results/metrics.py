@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,8 +96,16 @@ def interval_title(config: Mapping[str, Any]) -> str:
     return f"{100 * levels.pop():g} % CI" if len(levels) == 1 else "Interval"
 
 
-def results_table(evaluations: Mapping[str, Evaluation], anatomy: Anatomy) -> Table:
-    """The headline metrics for the terminal; "-" where undefined."""
+def results_table(
+    evaluations: Mapping[str, Evaluation], anatomy: Anatomy, shown: Mapping[str, Sequence[str]]
+) -> Table:
+    """The headline metrics for the terminal; "-" where undefined.
+
+    Args:
+        evaluations: Kind of evaluator → what it found.
+        anatomy: Words for the metrics.
+        shown: Kind of evaluator → patterns of the metrics to show.
+    """
     from rich.table import Table
 
     table = Table(title="Results")
@@ -106,6 +115,8 @@ def results_table(evaluations: Mapping[str, Evaluation], anatomy: Anatomy) -> Ta
     for kind, evaluation in evaluations.items():
         table.add_row(f"[bold]{kind}[/bold]")
         for name in headline(evaluation.metrics, anatomy):
+            if not any(fnmatch(name, pattern) for pattern in shown[kind]):
+                continue
             found = evaluation.metrics[name]
             numbers = (value_text(found), interval_text(found), str(found.n), str(found.positives))
             table.add_row(f"  {metric_title(name, anatomy)}", *numbers)

@@ -41,6 +41,7 @@ class Calibration(Evaluator[CalibrationConfig]):
     """
 
     wants_valid = True
+    headline = ("*/ece", "*/brier")
 
     def evaluate(self, cases: EvaluationSet, seed: int) -> Evaluation:
         """Compares scores with truth at both levels."""

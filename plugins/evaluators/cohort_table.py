@@ -58,6 +58,7 @@ class CohortTable(Evaluator[CohortTableConfig]):
     """
 
     wants_reports = True
+    headline = ("cohort/scans/*", "cohort/abnormal/*", "cohort/largest_difference/*")
 
     def evaluate(self, cases: EvaluationSet, seed: int) -> Evaluation:
         """Counts the cohort's scans; predictions do not enter."""

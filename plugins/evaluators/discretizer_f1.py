@@ -61,6 +61,7 @@ class DiscretizerF1(Evaluator[DiscretizerF1Config]):
     """
 
     wants_reports = True
+    headline = ("f1/regions/*", "f1/types/*", "exact_match")
 
     def evaluate(self, cases: EvaluationSet, seed: int) -> Evaluation:
         """Compares what was read of each sentence with its labels; without sentences all is None.

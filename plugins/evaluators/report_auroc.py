@@ -33,6 +33,7 @@ class ReportAuroc(Evaluator[ReportAurocConfig]):
     """
 
     wants_reports = True
+    headline = ("*/micro", "*/type/*")
 
     def evaluate(self, cases: EvaluationSet, seed: int) -> Evaluation:
         """Compares rows of regions; *other* and *unclear* do not enter."""

@@ -86,6 +86,7 @@ class VoxelDice(Evaluator[VoxelDiceConfig]):
     """
 
     wants_valid = True
+    headline = ("dice/*", "pointing_game/mean", "lesion_sensitivity/mean")
 
     def __init__(self, config: VoxelDiceConfig, anatomy: Anatomy) -> None:
         """Keeps both.

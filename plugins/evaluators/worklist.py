@@ -84,6 +84,8 @@ class WorklistEvaluator(Evaluator[WorklistConfig]):
     The paper's Fig. 5 and S5; its p values are not corrected.
     """
 
+    headline = ("worklist/any_finding/superiority", "*/recall_top_*", "*/saved_mean_wait")
+
     def evaluate(self, cases: EvaluationSet, seed: int) -> Evaluation:
         """Compares the order of the scan scores with the diseases.
 
