@@ -75,7 +75,7 @@ def test_metrics_are_exact_ordered_and_have_no_nan(tmp_path: Path) -> None:
 def test_terminal_table_has_headlines_and_dashes() -> None:
     console = Console(file=io.StringIO(), width=120)
     found = make_evaluations()
-    console.print(results_table(found, HEAD, dict.fromkeys(found, ["*"])))
+    console.print(results_table(found, HEAD, dict.fromkeys(found, ("*",))))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     rows = {line.split("│")[1].strip(): line for line in text.splitlines() if "│" in line}
     assert "0.912" in rows["Region, micro"] and "0.850 - 0.950" in rows["Region, micro"]
@@ -86,7 +86,7 @@ def test_terminal_table_has_headlines_and_dashes() -> None:
 
 def test_terminal_table_shows_what_an_evaluator_wants_shown() -> None:
     found = make_evaluations()
-    table = results_table(found, HEAD, dict.fromkeys(found, ["*/micro"]))
+    table = results_table(found, HEAD, dict.fromkeys(found, ("*/micro",)))
     titles = [str(cell).strip() for cell in table.columns[0].cells]
     assert "Region, micro" in titles
     assert metric_title(f"region/type/{KIND.name}", HEAD) not in titles
