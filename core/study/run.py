@@ -121,22 +121,35 @@ def _conduct(work: Work, engine: Engine, board: Board) -> list[CellFailure]:
     sorter: TopologicalSorter[str] = TopologicalSorter(work.after)
     sorter.prepare()
     broken: dict[str, CellFailure] = {}
+    queued: dict[str, int | None] = {}
     while sorter.is_active():
         for key in sorter.get_ready():
             cause = next((broken[b] for b in sorted(work.after[key]) if b in broken), None)
             if cause is None:
-                board.set(key, "running")
+                queued[key] = _changed(work.tasks[key])
                 engine.submit(work.tasks[key])
                 continue
             broken[key] = CellFailure(key, cause.stage, cause.reason)
             board.set(key, "failed", f"{cause.stage}: {cause.reason}")
             sorter.done(key)
         for key, reason in engine.finished(_POLL_S):
+            queued.pop(key, None)
             if reason is not None:
                 broken[key] = CellFailure(key, work.tasks[key].stage, reason)
             board.set(key, "done" if reason is None else "failed", reason or "")
             sorter.done(key)
+        for key in [k for k, before in queued.items() if _changed(work.tasks[k]) != before]:
+            board.set(key, "running")
+            del queued[key]
     return [f for key, f in broken.items() if work.tasks[key].stage == "run"]
+
+
+def _changed(task: Task) -> int | None:
+    """When a task's log was last touched, by its machine's clock; None before the first time."""
+    try:
+        return Path(task.log).stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def _open(folder: Path, study: StudyFile) -> None:

@@ -160,6 +160,7 @@ def _printing_to(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     streams = (sys.stdout, sys.stderr)
     with path.open("a", encoding="utf-8", errors="replace", buffering=1) as file:
+        os.utime(path)  # a task has begun when its log changes
         kept = [os.dup(number) for number in (1, 2)]
         try:
             for number in (1, 2):

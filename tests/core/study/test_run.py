@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,9 @@ def test_a_cell_that_fails_is_reported_and_the_others_go_on(
     assert len(reasons) == 2
     finished = {row["slug"] for row in read_table(folder, "results")}
     assert finished == {"good_seed0", "dies_once_seed0"}  # the process that died ran again
+    states = re.findall(r": (running|done in|failed)", output.partition("failed: ")[0])
+    counts = accumulate(1 if state == "running" else -1 for state in states)
+    assert states.count("running") == len(states) / 2 and max(counts) <= 2  # the others wait
     assert "2 of 4 cells failed; the same command tries them again" in output
     assert "Traceback" not in output
     assert "nothing to divide" in (folder / "logs" / "crashes_seed0.txt").read_text("utf-8")
