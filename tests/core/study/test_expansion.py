@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossdl.errors import ConfigError
-from crossdl.registry import load_registry
+from crossdl.registry import Registry, load_registry
 from crossdl.study.definition import Study
 from crossdl.study.expansion import expand
 
@@ -202,9 +203,14 @@ def test_a_plugin_that_cannot_be_imported_is_a_mistake_of_its_cell(
     assert "no_such_package" in problem
 
 
+@cache
+def shipped() -> Registry:
+    return load_registry()
+
+
 @given(titles=st.lists(st.text(max_size=80), min_size=1, max_size=6, unique=True))
 def test_folders_are_names_and_different(titles: list[str]) -> None:
-    registry = load_registry()
+    registry = shipped()
     study = Study.model_validate(
         {
             "base": "crossdl",
