@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from crossdl.anatomy import load_anatomy
+from crossdl.config import ComponentConfig
 from crossdl.errors import InputError
 from crossdl.interfaces import CohortSource
-from crossdl.plugins.cohorts.phantom import PhantomConfig
 from crossdl.results.provenance import command, data_facts, machine, stage_times
 from crossdl.types import ScanRecord, Volume
 
@@ -22,11 +23,17 @@ RECORDS = (
 )
 
 
-class Cohort(CohortSource[PhantomConfig]):
+class CohortConfig(ComponentConfig):
+    """A class of its own: a component is found by its config's class."""
+
+    kind: Literal["given"] = "given"
+
+
+class Cohort(CohortSource[CohortConfig]):
     """Two scans whose voxels are what a test says."""
 
     def __init__(self, voxels: dict[str, str]) -> None:
-        super().__init__(PhantomConfig(), load_anatomy("head_ct"))
+        super().__init__(CohortConfig(), load_anatomy("head_ct"))
         self.voxels = voxels
 
     def records(self) -> Sequence[ScanRecord]:
