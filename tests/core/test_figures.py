@@ -7,6 +7,7 @@ import subprocess
 import sys
 from itertools import permutations, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,13 +92,19 @@ def test_oblique_scans_turn_to_the_nearest_axes(
 
 
 def test_the_picture_does_not_depend_on_how_the_scan_is_stored() -> None:
+    """Without the layout's solver, whose last digit differs from time to time."""
+
+    def plain(figure: Any) -> bytes:
+        figure.set_layout_engine("none")
+        return png(figure)
+
     ct, labels, maps, grid = head()
-    expected = png(overlay_figure(ct, labels, maps, HEAD, title=TITLE, grid=grid, slices=2))
+    expected = plain(overlay_figure(ct, labels, maps, HEAD, title=TITLE, grid=grid, slices=2))
     for order, signs in (((2, 0, 1), (-1, 1, -1)), ((1, 2, 0), (-1, -1, 1))):
         parts = [turned(a, grid, order, signs)[0] for a in (ct, labels, maps)]
         where = turned(ct, grid, order, signs)[1]
         figure = overlay_figure(*parts, HEAD, title=TITLE, grid=where, slices=2)
-        assert png(figure) == expected
+        assert plain(figure) == expected
 
 
 def test_radiological_convention_and_millimetres() -> None:
