@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from crossdl.evaluation.resampler import divided
 from crossdl.statistics.bootstrap import Groups, group_sums
+from crossdl.statistics.quotients import divided
 from crossdl.types import Float64Array, FloatArray
 
 _LEAST = 1e-7

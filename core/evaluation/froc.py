@@ -16,6 +16,7 @@ import numpy as np
 from crossdl.evaluation.cases import IndexArray
 from crossdl.evaluation.resampler import Resampler
 from crossdl.statistics.bootstrap import Groups, group_sums, resample_weights
+from crossdl.statistics.quotients import divided
 from crossdl.types import Float64Array
 
 _BLOCK = 2_000_000
@@ -143,9 +144,7 @@ class Froc:
             for counts in (self._hits, self._alarms)
         )
         lesions, scans = self._sums.T @ weights
-        undefined = np.full(hits.shape, np.nan)
-        sensitivity = np.divide(hits, lesions, out=undefined, where=lesions > 0)
-        return alarms / np.where(scans > 0, scans, np.nan), sensitivity
+        return divided(alarms, scans), divided(hits, lesions)
 
 
 def froc_curve(froc: Froc, resampler: Resampler, rates: Float64Array) -> FrocCurve | None:

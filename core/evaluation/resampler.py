@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from crossdl.evaluation.cases import Estimate
 from crossdl.evaluation.resampling import ResamplingConfig
@@ -18,6 +17,7 @@ from crossdl.statistics.bootstrap import (
     draw_ratio,
     group_sums,
 )
+from crossdl.statistics.quotients import divided
 from crossdl.types import Float64Array
 
 Ratio = tuple[Float64Array, Float64Array]
@@ -114,11 +114,3 @@ def mean_of_defined(values: Sequence[Float64Array], weights: Float64Array) -> Fl
 def undefined(weights: Float64Array) -> Float64Array:
     """A statistic that has no value."""
     return np.full(weights.shape[1], np.nan)
-
-
-def divided(above: npt.ArrayLike, below: npt.ArrayLike) -> Float64Array:
-    """A quotient of equally shaped arrays, NaN where the denominator is not above 0."""
-    bottom = np.asarray(below, dtype=np.float64)
-    quotient: Float64Array = np.full(bottom.shape, np.nan)
-    np.divide(above, bottom, out=quotient, where=bottom > 0)
-    return quotient

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from crossdl.evaluation.resampler import divided
+from crossdl.statistics.quotients import divided
 from crossdl.types import BoolArray, Float64Array, LabelArray
 
 CountArray = npt.NDArray[np.int64]

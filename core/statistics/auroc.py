@@ -12,6 +12,7 @@ from crossdl.evaluation.cases import Estimate
 from crossdl.statistics.bootstrap import Drawn, Groups, IntervalKind, resample_weights
 from crossdl.statistics.checks import checked_scores
 from crossdl.statistics.placements import auroc_without_each_group
+from crossdl.statistics.quotients import divided
 from crossdl.statistics.weighted import tallies, weighted_auroc
 from crossdl.types import Float64Array, FloatArray
 
@@ -253,7 +254,4 @@ def _weighted_mean(areas: Sequence[Float64Array], rates: Sequence[Float64Array])
     """Means of areas over cells, in each resample over those that are defined there."""
     area = np.stack(areas)
     rate = np.where(np.isnan(area), 0.0, np.stack(rates))
-    total = rate.sum(axis=0)
-    mean = np.full(total.shape, np.nan)
-    np.divide((rate * np.nan_to_num(area)).sum(axis=0), total, out=mean, where=total > 0)
-    return mean
+    return divided((rate * np.nan_to_num(area)).sum(axis=0), rate.sum(axis=0))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy.typing as npt
 
 from crossdl.evaluation.cases import Estimate, IndexArray
 from crossdl.statistics.bca import Correction
+from crossdl.statistics.quotients import divided
 from crossdl.types import Float64Array
 
 IntervalKind = Literal["percentile", "bca"]
@@ -42,15 +44,22 @@ def resample_weights(
 
     Returns:
         ``owner`` ``(n,)``, the index of each item's group among G, and ``weights``
-        ``(G, 1 + R)`` float64, whose first column is ones: the sample itself.
+        ``(G, 1 + R)`` float64, read-only, whose first column is ones: the sample itself.
     """
     names, owner = np.unique(np.asarray(groups), return_inverse=True)
-    weights = np.ones((names.size, 1 + n_resamples))
-    if names.size:
-        shares = np.full(names.size, 1 / names.size)
-        drawn = np.random.default_rng(seed).multinomial(names.size, shares, size=n_resamples)
+    return owner.astype(np.int64), _weights(names.size, n_resamples, seed)
+
+
+@lru_cache(maxsize=1)
+def _weights(n_groups: int, n_resamples: int, seed: int) -> Float64Array:
+    """Kept for the next statistic of the same patients, so nobody may write into them."""
+    weights = np.ones((n_groups, 1 + n_resamples))
+    if n_groups:
+        shares = np.full(n_groups, 1 / n_groups)
+        drawn = np.random.default_rng(seed).multinomial(n_groups, shares, size=n_resamples)
         weights[:, 1:] = drawn.T
-    return owner.astype(np.int64), weights
+    weights.flags.writeable = False
+    return weights
 
 
 def group_sums(values: npt.ArrayLike, groups: Groups) -> Float64Array:
@@ -216,10 +225,7 @@ def draw_ratio(
     sums = group_sums(np.stack([above, below], axis=1), groups)
 
     def statistic(weights: Float64Array) -> Float64Array:
-        total = sums[:, 1] @ weights
-        ratio = np.full(total.shape, np.nan)
-        np.divide(sums[:, 0] @ weights, total, out=ratio, where=total > 0)
-        return ratio
+        return divided(sums[:, 0] @ weights, sums[:, 1] @ weights)
 
     drawn = draw(
         statistic, groups, n_resamples=n_resamples, seed=seed, interval=interval,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from crossdl.evaluation.cases import IndexArray
+from crossdl.statistics.quotients import divided
 from crossdl.types import BoolArray, Float64Array
 
 
@@ -57,10 +58,8 @@ def auroc_without_each_group(
         + np.bincount(owners[0], inside, minlength=n_groups)
     )
     positives, negatives = wins.size - counts[0], losses.size - counts[1]
-    undefined = np.full(n_groups, np.nan)
-    pairs, total = positives * negatives, positives + negatives
-    area = np.divide(rest, pairs, out=undefined.copy(), where=pairs > 0)
-    return area, np.divide(positives, total, out=undefined.copy(), where=total > 0)
+    area = divided(rest, positives * negatives)
+    return area, divided(positives, positives + negatives)
 
 
 def _wins_inside(truth: BoolArray, score: Float64Array, owner: IndexArray) -> Float64Array:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crossdl.evaluation.cases import IndexArray
+from crossdl.statistics.quotients import divided
 from crossdl.types import BoolArray, Float64Array
 
 if TYPE_CHECKING:
@@ -54,11 +55,8 @@ def weighted_auroc(
         below = gap_counts @ block
         np.cumsum(below, axis=0, out=below)
         wins = np.einsum("tr,tr->r", hit_counts @ block, below)
-        pairs = positives[part] * negatives[part]
-        np.divide(wins, pairs, out=area[part], where=pairs > 0)
-    total = positives + negatives
-    rate = np.divide(positives, total, out=np.full(total.shape, np.nan), where=total > 0)
-    return area, rate
+        area[part] = divided(wins, positives[part] * negatives[part])
+    return area, divided(positives, positives + negatives)
 
 
 def tallies(

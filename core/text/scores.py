@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from crossdl.labels import LabelSet
 from crossdl.statistics.auroc import auroc
+from crossdl.statistics.quotients import divided
 from crossdl.types import BoolArray, Float64Array, SentenceLabels
 
 
@@ -75,17 +76,17 @@ class Counts:
     @property
     def f1(self) -> Float64Array:
         """2 TP / (2 TP + FP + FN), the same both ways; NaN where nothing is true or stated."""
-        return _ratio(2 * self.both, self.true + self.stated)
+        return divided(2 * self.both, self.true + self.stated)
 
     @property
     def precision(self) -> Float64Array:
         """TP / (TP + FP); NaN where nothing is stated."""
-        return _ratio(self.both, self.stated)
+        return divided(self.both, self.stated)
 
     @property
     def recall(self) -> Float64Array:
         """TP / (TP + FN); NaN where nothing is true."""
-        return _ratio(self.both, self.true)
+        return divided(self.both, self.true)
 
 
 @dataclass(frozen=True)
@@ -166,13 +167,6 @@ def f1(truth: BoolArray, stated: BoolArray) -> float | None:
 def languages(truth: SentenceLabels, labels: LabelSet) -> list[str]:
     """The language of each text: the first lexicon that knows it, or ``"-"``."""
     return [labels.language_of(text) or "-" for text in truth.sentences]
-
-
-def _ratio(part: Float64Array, whole: Float64Array) -> Float64Array:
-    """NaN where both are 0."""
-    found: Float64Array = np.full(np.shape(whole), np.nan)
-    np.divide(part, whole, out=found, where=whole > 0)
-    return found
 
 
 def _defined(value: Float64Array) -> float | None:
