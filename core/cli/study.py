@@ -1,4 +1,4 @@
-"""``crossdl study``: every cell of a study, compared with the first."""
+"""``crossdl study``: every cell of studies, compared with the first of each."""
 
 from __future__ import annotations
 
@@ -12,17 +12,25 @@ from crossdl.cli.options import RegistryFile
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from crossdl.study.run import StudyResult
+    from crossdl.study.member import Member
 
 
 def study(
-    name: Annotated[str, typer.Argument(help="Name in the registry file; `crossdl list`.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...",
+            help="Names in the registry file; `crossdl list`. Several run together: what is equal "
+            "in them runs once.",
+        ),
+    ],
     scale: Annotated[
         str | None,
         typer.Option(help="tiny, small, paper, or another of the registry; default: the base's."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder; default studies/NAME[-SCALE].")
+        Path | None,
+        typer.Option("--out", help="Folder of one study; default studies/NAME[-SCALE]."),
     ] = None,
     registry: RegistryFile = None,
     change: Annotated[
@@ -46,18 +54,23 @@ def study(
         typer.Option(min=1, help="Cores of a cell; results depend on it. Default: cores / jobs."),
     ] = None,
 ) -> None:
-    """Validate all cells of a study, run them, compare them. Run it again to continue."""
+    """Validate all cells of studies, run them, compare them. Run it again to continue."""
     from rich.console import Console
 
     from crossdl.cli.run import parse_changes
+    from crossdl.errors import ConfigError
     from crossdl.registry import load_registry
-    from crossdl.study.run import run_study
+    from crossdl.study.run import run_studies
 
+    folders = {n: Path("studies") / (f"{n}-{scale}" if scale else n) for n in names}
+    if out is not None:
+        if len(folders) > 1:
+            raise ConfigError("--out is the folder of one study; leave it out, or name one study")
+        folders[names[0]] = out
     console = Console()
-    result = run_study(
+    results = run_studies(
         load_registry(registry),
-        name,
-        folder=out or Path("studies") / (f"{name}-{scale}" if scale else name),
+        folders,
         console=console,
         scale=scale,
         changes=parse_changes(change or []),
@@ -67,12 +80,13 @@ def study(
         jobs=jobs,
         threads=threads,
     )
-    _show(result, console)
-    if result.failures:
+    for result in results:
+        _show(result, console)
+    if any(result.failures for result in results):
         raise typer.Exit(1)
 
 
-def _show(result: StudyResult, console: Console) -> None:
+def _show(result: Member, console: Console) -> None:
     """The metrics that are compared, and what failed."""
     from crossdl.study.terminal import means_table
 

@@ -1,24 +1,23 @@
-"""Running a study: shared stages, then cells, whatever fails; called again it goes on."""
+"""Running studies: shared stages, then cells, whatever fails; called again it goes on."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossdl.cache import cache_dir, digest
+from crossdl.cache import cache_dir
 from crossdl.errors import ConfigError
-from crossdl.files import write_json
-from crossdl.results.study_page import write_study_summary
+from crossdl.files import filling, link
 from crossdl.study.board import Board
 from crossdl.study.engines import Engine, EngineName, make_engine
 from crossdl.study.expansion import CellPlan
-from crossdl.study.files import Axis, Cell, CellFailure, StudyFile, read_study
-from crossdl.study.shared import Work, plan_work
-from crossdl.study.tables import cell_folder, write_tables
+from crossdl.study.files import CellFailure, read_study
+from crossdl.study.member import Member, make_member, open_folder
+from crossdl.study.shared import MakeTask, Work, plan_work
 from crossdl.study.tasks import Stage, Task
 
 if TYPE_CHECKING:
@@ -26,31 +25,16 @@ if TYPE_CHECKING:
 
     from crossdl.registry import Composition, Registry
 
+Failure = tuple[Stage, str]
+"""Where and why."""
+
 _POLL_S = 0.5
 
 
-@dataclass(frozen=True)
-class StudyResult:
-    """What became of a study.
-
-    Attributes:
-        folder: Of the study.
-        study: What was asked.
-        failures: Cells that did not end.
-        summary: Its page.
-    """
-
-    folder: Path
-    study: StudyFile
-    failures: Sequence[CellFailure]
-    summary: Path
-
-
-def run_study(
+def run_studies(
     book: Registry,
-    name: str,
+    folders: Mapping[str, Path],
     *,
-    folder: Path,
     console: Console,
     scale: str | None = None,
     changes: Mapping[str, Any] | None = None,
@@ -59,16 +43,16 @@ def run_study(
     address: str | None = None,
     jobs: int = 1,
     threads: int | None = None,
-) -> StudyResult:
-    """Runs the cells that are not finished yet and makes the tables of all that are.
+) -> list[Member]:
+    """Runs the cells that are not finished yet; a study gets its tables when all of its have ended.
 
     Every cell is validated before anything starts. Stages that cells have in common are done
-    first, once. A cell that fails is noted, the others go on; so they do if its process dies.
+    first, once. Of cells with the same composition one runs, and the others get its run. A cell
+    that fails is noted, the others go on; so they do if its process dies.
 
     Args:
-        book: Holds the study.
-        name: Of the study.
-        folder: Where it is kept.
+        book: Holds the studies.
+        folders: Name of a study → where it is kept.
         console: Where progress is shown.
         scale: Name of a scale, None for the base as it is.
         changes: Of the base: dotted path → value.
@@ -76,72 +60,164 @@ def run_study(
         engine: Instead of the study's.
         address: Of a Ray cluster.
         jobs: Tasks that run at a time.
-        threads: Cores of each; None means those of the folder's study, or of an equal share of
+        threads: Cores of each; None means those of the folders' studies, or of an equal share of
             the machine. Fixed for a study, because sums of floats depend on it.
 
     Raises:
-        ConfigError: A cell is not valid, or the folder holds another study.
+        ConfigError: A cell is not valid, a folder holds another study, or the studies name
+            different engines.
     """
-    plan = book.study(name, scale, seeds)
-    cells = book.cells(name, scale, changes, seeds)
-    folder = folder.resolve()
+    folders = {name: folder.resolve() for name, folder in folders.items()}
+    plans = [book.study(name, scale, seeds) for name in folders]
+    engines = {plan.engine for plan in plans} if engine is None else {engine}
+    if len(engines) > 1:
+        raise ConfigError(f"{', '.join(folders)} name different engines; choose one by --engine")
     if threads is None:
-        known = (folder / "study.json").is_file()
-        threads = read_study(folder).threads if known else max(1, _cores() // jobs)
-    study = StudyFile(
-        name=name,
-        description=plan.description,
-        scale=scale,
-        axes=tuple(Axis(a.name, a.title or a.name, a.value_titles) for a in plan.axes),
-        seeds=plan.seeds,
-        metrics=plan.metrics,
-        threads=threads,
-        confidence=_confidence(cells[0].composition),
-        cells=tuple(Cell(c.slug, c.values, c.seed, _digest(name, c.composition)) for c in cells),
-        versions={},
+        known = [read_study(f).threads for f in folders.values() if (f / "study.json").is_file()]
+        threads = known[0] if known else max(1, _cores() // jobs)
+    members = {
+        name: make_member(
+            book, name, folder, scale=scale, changes=changes, seeds=seeds, threads=threads
+        )
+        for name, folder in folders.items()
+    }
+    for member in members.values():
+        open_folder(member.folder, member.study)
+    cells = _Cells(list(members.values()))
+    work = plan_work(
+        {key: cells.plan(key) for key in cells.to_run},
+        book.catalog,
+        _task_maker(book, members, threads),
     )
-    _open(folder, study)
-    pending = [c for c in cells if not (cell_folder(folder, c.slug) / "metrics.json").is_file()]
-    work = plan_work(pending, book.catalog, _task_maker(book, name, folder, threads))
-    board = _board(study, cells, work, folder, console)
-    chosen = engine or plan.engine
-    failures: list[CellFailure] = []
-    if pending:
-        made = make_engine(chosen, jobs=jobs, threads=threads, address=address)
-        with board.live(), made as running:
-            failures = _conduct(work, running, board)
-    write_json(folder / "failures.json", [asdict(failure) for failure in failures])
-    base = book.composition(plan.base, changes)
-    write_tables(folder, study, _evaluators(book, base))
-    return StudyResult(folder, study, failures, write_study_summary(folder))
+    cells.board = _board(cells, work, members, console)
+    cells.settle_finished()
+    if work.tasks:
+        made = make_engine(engines.pop(), jobs=jobs, threads=threads, address=address)
+        with cells.board.live(), made as started:
+            _conduct(work, started, cells)
+    return list(members.values())
 
 
-def _conduct(work: Work, engine: Engine, board: Board) -> list[CellFailure]:
+class _Cells:
+    """The cells of all members by key ``STUDY/SLUG``, and what the end of one means.
+
+    Attributes:
+        to_run: Keys of those that have to be run, in order.
+        board: Shows what becomes of them.
+    """
+
+    board: Board
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        """Finds out which of them are equal."""
+        self._all = {
+            f"{member.study.name}/{plan.slug}": (member, plan, cell.digest)
+            for member in members
+            for plan, cell in zip(member.plans, member.study.cells, strict=True)
+        }
+        self._same: dict[str, list[str]] = {}
+        self.to_run: list[str] = []
+        equal: dict[str, list[str]] = {}
+        for key, (_, _, digest) in self._all.items():
+            equal.setdefault(digest, []).append(key)
+        for keys in equal.values():
+            first = next((key for key in keys if self.finished(key)), None)
+            if first is None:
+                first = keys[0]
+                self.to_run.append(first)
+            self._same[first] = [k for k in keys if k != first and not self.finished(k)]
+
+    def __iter__(self) -> Iterator[str]:
+        """Keys."""
+        return iter(self._all)
+
+    def plan(self, key: str) -> CellPlan:
+        """What is run."""
+        return self._all[key][1]
+
+    def folder(self, key: str) -> Path:
+        """Of the run."""
+        member, plan, _ = self._all[key]
+        return member.run(plan.slug)
+
+    def finished(self, key: str) -> bool:
+        """Whether it has its result."""
+        member, plan, _ = self._all[key]
+        return member.finished(plan.slug)
+
+    def settle_finished(self) -> None:
+        """Settles those that were finished before, and their equals."""
+        for key in [key for key in self if self.finished(key)]:
+            self.settle(key, None, "before")
+
+    def settle(self, key: str, failure: Failure | None, said: str) -> None:
+        """Notes that a cell has ended, and lets its equals have its run.
+
+        Args:
+            key: Of the cell.
+            failure: Where and why it failed, None if it did not.
+            said: On the board.
+        """
+        member, plan, _ = self._all[key]
+        self.board.set(key, "done" if failure is None else "failed", said)
+        member.end(plan.slug, CellFailure(plan.slug, *failure) if failure is not None else None)
+        for other in self._same.get(key, ()):
+            if failure is not None:
+                self.settle(other, failure, said)
+                continue
+            try:
+                _copy(self.folder(key), self.folder(other))
+            except OSError as error:
+                self.settle(other, ("run", _reason(error)), _reason(error))
+            else:
+                self.settle(other, None, f"as {key}")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Puts a finished run into another folder as well; one that was begun there is left."""
+    shutil.rmtree(target, ignore_errors=True)
+    with filling(target) as working:
+        shutil.copytree(source, working, copy_function=link, dirs_exist_ok=True)
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, shutil.Error):  # holds (source, target, text) of each file
+        _, target, text = error.args[0][0]
+        return f"{target}: {text}"
+    return f"{error.filename}: {error.strerror}"
+
+
+def _conduct(work: Work, engine: Engine, cells: _Cells) -> None:
     """Hands tasks to the engine as soon as what they need is there."""
     sorter: TopologicalSorter[str] = TopologicalSorter(work.after)
     sorter.prepare()
-    broken: dict[str, CellFailure] = {}
+    broken: dict[str, Failure] = {}
     queued: dict[str, int | None] = {}
+
+    def end(key: str, failure: Failure | None, said: str) -> None:
+        if failure is not None:
+            broken[key] = failure
+        if work.tasks[key].stage == "run":
+            cells.settle(key, failure, said)
+        else:
+            cells.board.set(key, "done" if failure is None else "failed", said)
+        sorter.done(key)
+
     while sorter.is_active():
         for key in sorter.get_ready():
             cause = next((broken[b] for b in sorted(work.after[key]) if b in broken), None)
             if cause is None:
                 queued[key] = _changed(work.tasks[key])
                 engine.submit(work.tasks[key])
-                continue
-            broken[key] = CellFailure(key, cause.stage, cause.reason)
-            board.set(key, "failed", f"{cause.stage}: {cause.reason}")
-            sorter.done(key)
+            else:
+                end(key, cause, f"{cause[0]}: {cause[1]}")
         for key, reason in engine.finished(_POLL_S):
             queued.pop(key, None)
-            if reason is not None:
-                broken[key] = CellFailure(key, work.tasks[key].stage, reason)
-            board.set(key, "done" if reason is None else "failed", reason or "")
-            sorter.done(key)
+            stage = work.tasks[key].stage
+            end(key, (stage, reason) if reason is not None else None, reason or "")
         for key in [k for k, before in queued.items() if _changed(work.tasks[k]) != before]:
-            board.set(key, "running")
+            cells.board.set(key, "running")
             del queued[key]
-    return [f for key, f in broken.items() if work.tasks[key].stage == "run"]
 
 
 def _changed(task: Task) -> int | None:
@@ -152,49 +228,28 @@ def _changed(task: Task) -> int | None:
         return None
 
 
-def _open(folder: Path, study: StudyFile) -> None:
-    """Takes a new folder, or one that holds the same study; cells may have been added.
-
-    Raises:
-        ConfigError: It holds something else.
-    """
-    from crossdl.rundir import versions
-
-    path = folder / "study.json"
-    if path.is_file():
-        old = read_study(folder)
-        digests = {cell.slug: cell.digest for cell in old.cells}
-        changed = [c.slug for c in study.cells if digests.get(c.slug, c.digest) != c.digest]
-        if old.name != study.name or old.scale != study.scale or changed:
-            what = f"cells {', '.join(changed)} differ" if changed else f"{old.name} is there"
-            raise ConfigError(
-                f"{folder}: holds another study ({what}); give another --out, or remove the folder"
-            )
-        if old.threads != study.threads:
-            raise ConfigError(
-                f"{folder}: was begun with --threads {old.threads}, on which results depend; give "
-                "the same, or another --out"
-            )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(f"{folder}: exists and is not a study; give another --out")
-    written = {**study.to_json(), "versions": versions()}
-    write_json(path, written)
-
-
-def _task_maker(book: Registry, name: str, folder: Path, threads: int) -> Any:
+def _task_maker(book: Registry, members: Mapping[str, Member], threads: int) -> MakeTask:
     paths = tuple(str(path.resolve()) for path in book.catalog.plugin_paths)
 
     def make(
-        key: str, stage: Stage, title: str, compositions: Sequence[Composition], test: bool
+        key: str,
+        stage: Stage,
+        title: str,
+        compositions: Sequence[Composition],
+        test: bool,
+        cell: str,
     ) -> Task:
+        name, _, slug = cell.rpartition("/")
+        member = members[name]
+        log = f"{slug if stage == 'run' else key}.txt"
         return Task(
             key=key,
             stage=stage,
             title=f"{name}: {title}",
             compositions=tuple(c.model_dump_json() for c in compositions),
             plugin_paths=paths,
-            folder=str(cell_folder(folder, key)) if stage == "run" else "",
-            log=str(folder / "logs" / f"{key}.txt"),
+            folder=str(member.run(slug)) if stage == "run" else "",
+            log=str(member.folder / "logs" / log),
             threads=threads,
             test_regions=test,
             cache=str(cache_dir().resolve()),
@@ -203,40 +258,18 @@ def _task_maker(book: Registry, name: str, folder: Path, threads: int) -> Any:
     return make
 
 
-def _board(
-    study: StudyFile, cells: Sequence[CellPlan], work: Work, folder: Path, console: Console
-) -> Board:
-    prefix = f"{study.name}: "
-    shared = {
-        key: (task.title.removeprefix(prefix), None)
+def _board(cells: _Cells, work: Work, members: Mapping[str, Member], console: Console) -> Board:
+    rows: dict[str, tuple[str, Path | None]] = {
+        key: (task.title.partition(": ")[2], None)
         for key, task in work.tasks.items()
         if task.stage != "run"
     }
-    runs = {c.slug: (c.label, cell_folder(folder, c.slug) / "run.log") for c in cells}
-    board = Board(study.name, {**shared, **runs}, console)
-    for cell in cells:
-        if cell.slug not in work.tasks:
-            board.set(cell.slug, "done", "before")
-    return board
-
-
-def _evaluators(book: Registry, composition: Composition) -> dict[str, Any]:
-    from crossdl.anatomy import load_anatomy
-
-    anatomy = load_anatomy(composition.anatomy)
-    return {
-        config.kind: book.catalog.create("evaluator", config, anatomy)
-        for config in composition.evaluators
-    }
-
-
-def _confidence(composition: Composition) -> float:
-    found = [getattr(config, "confidence", None) for config in composition.evaluators]
-    return next((value for value in found if value is not None), 0.95)
-
-
-def _digest(name: str, composition: Composition) -> str:
-    return digest({"name": name, **composition.model_dump(mode="json")})
+    for key in cells:
+        name, _, _ = key.rpartition("/")
+        label = cells.plan(key).label
+        title = label if len(members) == 1 else f"{name}: {label}"
+        rows[key] = (title, cells.folder(key) / "run.log")
+    return Board(", ".join(members), rows, console)
 
 
 def _cores() -> int:

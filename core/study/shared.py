@@ -1,4 +1,4 @@
-"""Which stages the cells of a study share, and which must be done before which.
+"""Which stages cells share, and which must be done before which.
 
 Results of stages are kept in the cache by their content. Here they are planned as tasks that
 come before the cells, so that two cells that run side by side do not both compute one.
@@ -6,7 +6,7 @@ come before the cells, so that two cells that run side by side do not both compu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from crossdl.catalog import Catalog
     from crossdl.registry import Composition
 
-MakeTask = Callable[[str, Stage, str, Sequence["Composition"], bool], Task]
-"""Key, stage, title, compositions and whether test scans are registered → task."""
+MakeTask = Callable[[str, Stage, str, Sequence["Composition"], bool, str], Task]
+"""Key, stage, title, compositions, whether test scans are registered and key of the first cell
+that needs it (of a cell its own) → task."""
 
 
 @dataclass(frozen=True)
@@ -48,37 +49,38 @@ class _Needs:
     static: bool
 
 
-def plan_work(cells: Sequence[CellPlan], catalog: Catalog, task: MakeTask) -> Work:
+def plan_work(cells: Mapping[str, CellPlan], catalog: Catalog, task: MakeTask) -> Work:
     """Tasks of cells that are yet to be run and of the stages that several of them share.
 
     Args:
-        cells: To be run.
+        cells: To be run, by key; of one study or of several.
         catalog: Where their kinds come from.
         task: Makes a task.
     """
-    needs = {cell.slug: _needs_of(cell.composition, catalog) for cell in cells}
+    needs = {key: _needs_of(cell.composition, catalog) for key, cell in cells.items()}
     tasks: dict[str, Task] = {}
-    after: dict[str, set[str]] = {cell.slug: set() for cell in cells}
+    after: dict[str, set[str]] = {key: set() for key in cells}
 
-    def groups(kind: str, among: Sequence[CellPlan]) -> list[tuple[str, list[CellPlan]]]:
+    def groups(kind: str, among: Iterable[str]) -> list[tuple[str, list[str]]]:
         """Cells by one of their needs, in order; those without it are left out."""
-        found: dict[str, list[CellPlan]] = {}
+        found: dict[str, list[str]] = {}
         for cell in among:
-            key = getattr(needs[cell.slug], kind)
-            if key is not None:
-                found.setdefault(key, []).append(cell)
+            need = getattr(needs[cell], kind)
+            if need is not None:
+                found.setdefault(need, []).append(cell)
         return list(found.items())
 
-    def add(stage: Stage, key: str, members: Sequence[CellPlan], before: Sequence[str]) -> str:
-        different = {needs[m.slug].selection: m.composition for m in members}
-        chosen = list(different.values()) if stage == "prepare" else [members[0].composition]
-        static = stage == "prepare" and any(needs[m.slug].static for m in members)
-        name = f"shared_{stage}_{key[:8]}"
-        kind = getattr(members[0].composition, _SLOT[stage]).kind
-        tasks[name] = task(name, stage, f"{_TITLE[stage]} ({kind})", chosen, static)
+    def add(stage: Stage, need: str, members: Sequence[str], before: Sequence[str]) -> str:
+        different = {needs[m].selection: cells[m].composition for m in members}
+        first = cells[members[0]].composition
+        chosen = list(different.values()) if stage == "prepare" else [first]
+        static = stage == "prepare" and any(needs[m].static for m in members)
+        name = f"shared_{stage}_{need[:8]}"
+        title = f"{_TITLE[stage]} ({getattr(first, _SLOT[stage]).kind})"
+        tasks[name] = task(name, stage, title, chosen, static, members[0])
         after[name] = set(before)
         for member in members:
-            after[member.slug].add(name)
+            after[member].add(name)
         return name
 
     for cohort, sharing in groups("cohort", cells):
@@ -93,8 +95,8 @@ def plan_work(cells: Sequence[CellPlan], catalog: Catalog, task: MakeTask) -> Wo
                 last = read  # the same registrations for several shapes: one at a time
                 for key, members in groups("prepare", registering):
                     last = add("prepare", key, members, [last])
-    for cell in cells:
-        tasks[cell.slug] = task(cell.slug, "run", cell.label, [cell.composition], False)
+    for key, cell in cells.items():
+        tasks[key] = task(key, "run", cell.label, [cell.composition], False, key)
     return Work(tasks, {key: frozenset(before) for key, before in after.items()})
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from crossdl.errors import ConfigError, InputError
 from crossdl.study.files import Axis, Cell, StudyFile, read_study
-from crossdl.study.run import _open
+from crossdl.study.member import open_folder
 
 CELLS = (Cell("a_seed0", ("a",), 0, "1"), Cell("b_seed0", ("b",), 0, "2"))
 STUDY = StudyFile(
@@ -18,9 +18,9 @@ STUDY = StudyFile(
 
 
 def test_cells_may_be_added(tmp_path: Path) -> None:
-    _open(tmp_path / "s", STUDY)
+    open_folder(tmp_path / "s", STUDY)
     more = replace(STUDY, seeds=(0, 1), cells=(*CELLS, Cell("a_seed1", ("a",), 1, "3")))
-    _open(tmp_path / "s", more)
+    open_folder(tmp_path / "s", more)
     found = read_study(tmp_path / "s")
     assert replace(found, versions={}) == more and "torch" in found.versions
 
@@ -37,16 +37,16 @@ def test_cells_may_be_added(tmp_path: Path) -> None:
 def test_another_study_is_refused(
     tmp_path: Path, changed: dict[str, object], expected: str
 ) -> None:
-    _open(tmp_path / "s", STUDY)
+    open_folder(tmp_path / "s", STUDY)
     with pytest.raises(ConfigError, match=expected):
-        _open(tmp_path / "s", replace(STUDY, **changed))  # type: ignore[arg-type]
+        open_folder(tmp_path / "s", replace(STUDY, **changed))  # type: ignore[arg-type]
     assert read_study(tmp_path / "s").cells == CELLS
 
 
 def test_foreign_folders_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ConfigError, match="is not a study"):
-        _open(tmp_path, STUDY)
+        open_folder(tmp_path, STUDY)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -76,6 +77,29 @@ def test_a_study_runs_compares_and_is_not_run_again(
 
     other = finish(start("skills", "--set", "analyzer.mood=fails"), code=2)
     assert "holds another study (cells 0.2_seed0, 0.9_seed0 differ)" in other
+
+
+def test_equal_cells_of_studies_run_once(project: Path, start: Start, finish: Finish) -> None:
+    output = finish(start("skills", "more_skills", "--jobs", "2"), code=1)
+    studies = project / "studies"
+    first, same = studies / "skills/cells/0.2_seed0", studies / "more_skills/cells/little_seed0"
+    assert "more_skills: little, seed 0: done as skills/0.2_seed0" in output
+    assert output.count(": running") == 3 + 2  # and cohort and registration, shared
+    for name in ("provenance.json", "metrics.json", "predictions.jsonl", "summary.html"):
+        assert (first / name).read_bytes() == (same / name).read_bytes()
+    failures = read_failures(studies / "more_skills")
+    assert [f.cell for f in failures] == ["bad_seed0", "worse_seed0"]
+    assert {f.reason for f in failures} == {"the analyzer is in a bad mood; cheer it up"}
+    assert "2 of 3 cells failed" in output and (studies / "skills" / "summary.html").is_file()
+    assert len({row["slug"] for row in read_table(studies / "skills", "results")}) == 2
+
+    before = (first / "metrics.json").read_bytes()
+    shutil.rmtree(same)
+    same.mkdir()
+    (same / "run.log").write_text("begun alone, and killed", encoding="utf-8")
+    finish(start("more_skills", "skills"), code=1)
+    assert (same / "metrics.json").read_bytes() == before
+    assert (same / "run.log").read_bytes() == (first / "run.log").read_bytes()
 
 
 @pytest.mark.slow
@@ -164,6 +188,7 @@ def test_a_full_disk_is_said_and_nothing_is_lost(
         (("skills", "--set", "analyzer.skil=1"), "did you mean 'skill'?"),
         (("skills", "--set", "analyzer.skill=high"), "analyzer.skill: Input should be a valid num"),
         (("skills", "--out", "plugins"), "plugins: exists and is not a study; give another --out"),
+        (("skills", "broken", "--out", "x"), "--out is the folder of one study; leave it out, or"),
         (("skills", "--address", "auto"), "--address is of Ray; add --engine ray"),
     ],
 )

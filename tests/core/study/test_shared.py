@@ -30,7 +30,7 @@ axes = AXES
 
 
 def task(
-    key: str, stage: Stage, title: str, compositions: Sequence[Composition], test: bool
+    key: str, stage: Stage, title: str, compositions: Sequence[Composition], test: bool, cell: str
 ) -> Task:
     texts = tuple(c.model_dump_json() for c in compositions)
     return Task(key, stage, title, texts, (), "", "", 1, test, "")
@@ -40,7 +40,7 @@ def work_of(project: Path, axes: str, seeds: str = "[0]") -> Work:
     text = REGISTRY.replace("AXES", axes).replace("SEEDS", seeds)
     (project / "registry.toml").write_text(text, encoding="utf-8")
     book = load_registry(project / "registry.toml")
-    return plan_work(book.cells("s"), book.catalog, task)
+    return plan_work({cell.slug: cell for cell in book.cells("s")}, book.catalog, task)
 
 
 def shared(work: Work, stage: str) -> list[str]:
@@ -109,6 +109,6 @@ def test_every_shipped_study_can_be_planned(scale: str | None) -> None:
     assert expected <= set(book.studies)
     for name in book.studies:
         cells: list[CellPlan] = book.cells(name, scale)
-        work = plan_work(cells, book.catalog, task)
+        work = plan_work({cell.slug: cell for cell in cells}, book.catalog, task)
         assert {c.slug for c in cells} <= set(work.tasks)
         assert len({c.composition.model_dump_json() for c in cells}) == len(cells)
