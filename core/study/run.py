@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,8 @@ from crossdl.cache import cache_dir
 from crossdl.errors import ConfigError
 from crossdl.files import filling, link
 from crossdl.study.board import Board
-from crossdl.study.engines import Engine, EngineName, make_engine
+from crossdl.study.conduct import Failure, conduct
+from crossdl.study.engines import EngineName, make_engine
 from crossdl.study.expansion import CellPlan
 from crossdl.study.files import CellFailure, read_study
 from crossdl.study.member import Member, make_member, open_folder
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from crossdl.registry import Composition, Registry
-
-Failure = tuple[Stage, str]
-"""Where and why."""
-
-_POLL_S = 0.5
 
 
 def run_studies(
@@ -69,8 +64,8 @@ def run_studies(
     """
     folders = {name: folder.resolve() for name, folder in folders.items()}
     plans = [book.study(name, scale, seeds) for name in folders]
-    engines = {plan.engine for plan in plans} if engine is None else {engine}
-    if len(engines) > 1:
+    chosen, *others = {plan.engine for plan in plans} if engine is None else {engine}
+    if others:
         raise ConfigError(f"{', '.join(folders)} name different engines; choose one by --engine")
     if threads is None:
         known = [read_study(f).threads for f in folders.values() if (f / "study.json").is_file()]
@@ -87,14 +82,21 @@ def run_studies(
     work = plan_work(
         {key: cells.plan(key) for key in cells.to_run},
         book.catalog,
-        _task_maker(book, members, threads),
+        _task_maker(book, members, threads, jobs * threads if chosen == "local" else threads),
     )
     cells.board = _board(cells, work, members, console)
     cells.settle_finished()
     if work.tasks:
-        made = make_engine(engines.pop(), jobs=jobs, threads=threads, address=address)
+        made = make_engine(chosen, jobs=jobs, threads=threads, address=address)
+
+        def ended(key: str, failure: Failure | None, said: str) -> None:
+            if work.tasks[key].stage == "run":
+                cells.settle(key, failure, said)
+            else:
+                cells.board.set(key, "done" if failure is None else "failed", said)
+
         with cells.board.live(), made as started:
-            _conduct(work, started, cells)
+            conduct(work, started, lambda key: cells.board.set(key, "running"), ended)
     return list(members.values())
 
 
@@ -187,48 +189,9 @@ def _reason(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}"
 
 
-def _conduct(work: Work, engine: Engine, cells: _Cells) -> None:
-    """Hands tasks to the engine as soon as what they need is there."""
-    sorter: TopologicalSorter[str] = TopologicalSorter(work.after)
-    sorter.prepare()
-    broken: dict[str, Failure] = {}
-    queued: dict[str, int | None] = {}
-
-    def end(key: str, failure: Failure | None, said: str) -> None:
-        if failure is not None:
-            broken[key] = failure
-        if work.tasks[key].stage == "run":
-            cells.settle(key, failure, said)
-        else:
-            cells.board.set(key, "done" if failure is None else "failed", said)
-        sorter.done(key)
-
-    while sorter.is_active():
-        for key in sorter.get_ready():
-            cause = next((broken[b] for b in sorted(work.after[key]) if b in broken), None)
-            if cause is None:
-                queued[key] = _changed(work.tasks[key])
-                engine.submit(work.tasks[key])
-            else:
-                end(key, cause, f"{cause[0]}: {cause[1]}")
-        for key, reason in engine.finished(_POLL_S):
-            queued.pop(key, None)
-            stage = work.tasks[key].stage
-            end(key, (stage, reason) if reason is not None else None, reason or "")
-        for key in [k for k, before in queued.items() if _changed(work.tasks[k]) != before]:
-            cells.board.set(key, "running")
-            del queued[key]
-
-
-def _changed(task: Task) -> int | None:
-    """When a task's log was last touched, by its machine's clock; None before the first time."""
-    try:
-        return Path(task.log).stat().st_mtime_ns
-    except OSError:
-        return None
-
-
-def _task_maker(book: Registry, members: Mapping[str, Member], threads: int) -> MakeTask:
+def _task_maker(
+    book: Registry, members: Mapping[str, Member], threads: int, workers: int
+) -> MakeTask:
     paths = tuple(str(path.resolve()) for path in book.catalog.plugin_paths)
 
     def make(
@@ -251,6 +214,7 @@ def _task_maker(book: Registry, members: Mapping[str, Member], threads: int) -> 
             folder=str(member.run(slug)) if stage == "run" else "",
             log=str(member.folder / "logs" / log),
             threads=threads,
+            workers=workers if stage == "prepare" else threads,
             test_regions=test,
             cache=str(cache_dir().resolve()),
         )

@@ -38,6 +38,7 @@ class Task:
         folder: Of the cell's run; empty for a shared stage.
         log: File that gets everything printed.
         threads: Cores it may use; results are fixed per number.
+        workers: Processes that register scans, each on one core.
         test_regions: Whether "prepare" registers the test scans, too.
         cache: Value of ``CROSSDL_CACHE``.
     """
@@ -50,8 +51,14 @@ class Task:
     folder: str
     log: str
     threads: int
+    workers: int
     test_regions: bool
     cache: str
+
+    @property
+    def wide(self) -> bool:
+        """Whether it takes the cores of several tasks, so that one such at a time is enough."""
+        return self.workers > self.threads
 
 
 def perform(task: Task) -> str | None:
@@ -109,7 +116,7 @@ def _do(task: Task) -> None:
             catalog=catalog,
             name=task.title,
             folder=Path(task.folder),
-            workers=task.threads,
+            workers=task.workers,
             console=console,
         )
         return
@@ -129,7 +136,7 @@ def _share(task: Task, composition: Any, catalog: Any, console: Any) -> None:
     def fail(scan_id: str, where: str, reason: str) -> None:
         console.print(f"{scan_id} failed in {where}: {reason}", markup=False)
 
-    ready = Preparation(composition, catalog, workers=task.threads, stage=stage, fail=fail)
+    ready = Preparation(composition, catalog, workers=task.workers, stage=stage, fail=fail)
     if task.stage == "cohort":
         _ = ready.records
     elif task.stage == "discretize":

@@ -33,7 +33,7 @@ def task(
     key: str, stage: Stage, title: str, compositions: Sequence[Composition], test: bool, cell: str
 ) -> Task:
     texts = tuple(c.model_dump_json() for c in compositions)
-    return Task(key, stage, title, texts, (), "", "", 1, test, "")
+    return Task(key, stage, title, texts, (), "", "", 1, 1, test, "")
 
 
 def work_of(project: Path, axes: str, seeds: str = "[0]") -> Work:
