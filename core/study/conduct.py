@@ -22,7 +22,7 @@ def conduct(
     running: Callable[[str], None],
     ended: Callable[[str, Failure | None, str], None],
 ) -> None:
-    """Hands tasks to an engine as soon as what they need is there.
+    """Hands tasks to an engine as soon as what they need is there, shared stages first.
 
     A task that takes the cores of several waits for others of its kind. Tasks after one that
     failed are not run; they fail for its reason.
@@ -48,7 +48,7 @@ def conduct(
 
     while sorter.is_active():
         waiting += sorter.get_ready()
-        for key in list(waiting):
+        for key in sorted(waiting, key=lambda key: work.tasks[key].stage == "run"):
             task = work.tasks[key]
             cause = next((broken[b] for b in sorted(work.after[key]) if b in broken), None)
             if cause is None and task.wide and any(work.tasks[k].wide for k in submitted):

@@ -30,6 +30,12 @@ class Notes(Engine):
         assert self.work.after[task.key] <= self.done
         self.begun.append(task.key)
         self.under_way.append(task.key)
+        if task.stage == "run":  # whatever is shared and may start has been started
+            free = {k for k, before in self.work.after.items() if before <= self.done}
+            shared = {
+                k for k in free if not self.work.tasks[k].wide and self.work.tasks[k].stage != "run"
+            }
+            assert shared <= set(self.begun)
         assert sum(self.work.tasks[key].wide for key in self.under_way) <= 1
 
     def finished(self, timeout_s: float) -> list[tuple[str, str | None]]:
