@@ -76,7 +76,11 @@ class Component(ABC, Generic[ConfigT]):
     Config: ClassVar[type[ComponentConfig]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Reads the config class from the base's type argument."""
+        """Reads the config class from the base's type argument.
+
+        Raises:
+            TypeError: Another component has this config class.
+        """
         super().__init_subclass__(**kwargs)
         for base in getattr(cls, "__orig_bases__", ()):
             origin = get_origin(base)
@@ -84,6 +88,16 @@ class Component(ABC, Generic[ConfigT]):
                 for argument in get_args(base):
                     if isinstance(argument, type) and issubclass(argument, ComponentConfig):
                         cls.Config = argument
+                        other = _COMPONENT_OF.setdefault(argument, cls)
+                        if (other.__module__, other.__qualname__) != (
+                            cls.__module__,
+                            cls.__qualname__,
+                        ):
+                            raise TypeError(
+                                f"{cls.__qualname__} has the config class of {other.__module__}."
+                                f"{other.__qualname__}; give it one of its own, such as a subclass "
+                                f"of {argument.__qualname__}"
+                            )
                         _COMPONENT_OF[argument] = cls
 
     def __init__(self, config: ConfigT, anatomy: Anatomy) -> None:

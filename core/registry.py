@@ -59,6 +59,17 @@ class Composition(_Model):
         min_length=1
     )
 
+    @field_validator("evaluators")
+    @classmethod
+    def _different_kinds(cls, evaluators: tuple[ComponentConfig, ...]) -> Any:
+        kinds = [config.kind for config in evaluators]
+        twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
+        if twice:
+            raise ValueError(
+                f"{', '.join(twice)} is there twice; results are kept by kind, so name each once"
+            )
+        return evaluators
+
     @field_validator("anatomy")
     @classmethod
     def _anatomy_loads(cls, name: str, info: ValidationInfo) -> str:

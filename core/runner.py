@@ -14,11 +14,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crossdl.anatomy import Anatomy
+from crossdl.anatomy import Anatomy, load_anatomy
 from crossdl.catalog import Catalog
 from crossdl.errors import CrossDLError, InputError
 from crossdl.evaluation.cases import CohortScan, Evaluation, ScanCase
@@ -84,15 +83,17 @@ def execute(
         model: Folder of a trained model that is only evaluated, instead of training one.
 
     Raises:
-        CrossDLError: The cohort is unusable, too little of it is left to train on, or ``model``
-            is unreadable or has another anatomy.
+        CrossDLError: A component's settings are wrong, the cohort is unusable, too little of it
+            is left to train on, or ``model`` is unreadable or has another anatomy.
     """
     asked = {"name": name, **composition.model_dump(mode="json")}
     if model is not None:
         asked["analyzer"] = {"model": model_digest(model)}
+    anatomy = load_anatomy(composition.anatomy)
+    evaluators = {c.kind: catalog.create("evaluator", c, anatomy) for c in composition.evaluators}
     run = RunDirectory(folder, asked)
     with run.log() as log:
-        pipeline = _Pipeline(composition, catalog, run, workers, console, log)
+        pipeline = _Pipeline(composition, catalog, evaluators, run, workers, console, log)
         if not (run.path / "predictions.jsonl").is_file():
             if model is None:
                 pipeline.train()
@@ -109,6 +110,7 @@ class _Pipeline:
         self,
         composition: Composition,
         catalog: Catalog,
+        evaluators: Mapping[str, Evaluator[Any]],
         run: RunDirectory,
         workers: int | None,
         console: Console,
@@ -125,6 +127,7 @@ class _Pipeline:
         self.anatomy: Anatomy = self.ready.anatomy
         self.cohort: CohortSource[Any] = self.ready.cohort
         self.analyzer: AbnormalityAnalyzer[Any] = self._create("analyzer", composition.analyzer)
+        self.evaluators = evaluators
         self.failures: list[Failure] = []
 
     def _create(self, slot: str, config: Any) -> Any:
@@ -143,11 +146,6 @@ class _Pipeline:
     def _fail(self, scan_id: str, stage: str, reason: str) -> None:
         self.failures.append(Failure(scan_id, stage, reason))
         self.log.warning("%s failed in %s: %s", scan_id, stage, reason)
-
-    @cached_property
-    def evaluators(self) -> dict[str, Evaluator[Any]]:
-        """The composition's, by kind."""
-        return {c.kind: self._create("evaluator", c) for c in self.composition.evaluators}
 
     def train(self) -> None:
         """Fits the analyzer, unless the run holds a trained one."""

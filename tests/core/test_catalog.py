@@ -8,6 +8,7 @@ import pytest
 from crossdl.anatomy import load_anatomy
 from crossdl.catalog import SLOT_FOLDERS, Catalog, Entry
 from crossdl.errors import CatalogError
+from crossdl.interfaces import build
 
 POOLING = "analyzers/pooling"
 
@@ -122,3 +123,16 @@ def test_two_owners_of_a_kind_are_both_named(fakes: Path, tmp_path: Path) -> Non
 def test_a_folder_must_exist(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match="is not a folder"):
         Catalog([tmp_path / "nowhere"])
+
+
+def test_a_config_class_belongs_to_one_component(tmp_path: Path) -> None:
+    text = (
+        "from crossdl.interfaces import MILPooling\n"
+        "from crossdl.plugins.analyzers.pooling.max import MaxConfig\n"
+        "class Mine(MILPooling[MaxConfig]): ...\n"
+    )
+    catalog = Catalog([folder_with(tmp_path, "mine", text)])
+    with pytest.raises(CatalogError, match=r"Mine has the config class of \S+\.max\.Max; give it"):
+        catalog.component("pooling", "mine")
+    made = build(catalog.parse("pooling", "max"), load_anatomy("head_ct"))
+    assert type(made).__name__ == "Max"

@@ -115,6 +115,10 @@ def test_missing_fields_are_named(registry_file: Write) -> None:
         ("[compositions.x]\nextends='base'\nanalyzer=3\n", "analyzer must be a table with a kind"),
         ("[compositions.x]\nextends='base'\nevaluators=[]\n", "should have at least 1 item"),
         (
+            "[compositions.x]\nextends='base'\nevaluators=['count', {kind='count', resamples=9}]\n",
+            "x.evaluators: count is there twice; results are kept by kind, so name each once",
+        ),
+        (
             "[compositions.x]\nextends='base'\nanalyzer={pooling={kind='bst'}}\n",
             "x.analyzer.pooling: there is no pooling of kind 'bst'; did you mean 'best'",
         ),
