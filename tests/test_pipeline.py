@@ -1,4 +1,8 @@
-"""A whole run, small: the same seed gives the same bytes, a killed run ends the same."""
+"""A whole run, small: the same seed gives the same bytes, a killed run ends the same.
+
+Only what is killed or must not share anything is a process of its own; the rest runs in this one,
+which has imported already what takes longest.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from crossdl.cli import app
 
 REGISTRY = """
 plugin_paths = ["plugins"]
@@ -62,8 +70,11 @@ class Slabs(RegionSegmenter[SlabsConfig]):
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(
+    tmp_path_factory: pytest.TempPathFactory, cache_with_heads: Callable[[Path], Path]
+) -> Path:
     folder = tmp_path_factory.mktemp("project")
+    cache_with_heads(folder / "cache")
     (folder / "registry.toml").write_text(REGISTRY, encoding="utf-8")
     target = folder / "plugins" / "segmenters" / "slabs.py"
     target.parent.mkdir(parents=True)
@@ -71,15 +82,23 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(project: Path, out: str, *more: str, verb: str = "run") -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "crossdl", verb, "tiny", "--registry", "registry.toml"]
+def arguments(out: str, *more: str, verb: str = "run") -> list[str]:
+    return [verb, "tiny", "--registry", "registry.toml", "--out", out, *more]
+
+
+def environment(project: Path) -> Mapping[str, str]:
+    return {"CROSSDL_CACHE": str(project / "cache"), "COLUMNS": "120"}
+
+
+def start(project: Path, *given: str) -> subprocess.Popen[str]:
+    """The command in a process."""
     return subprocess.Popen(
-        [*command, "--out", out, *more],
+        [sys.executable, "-m", "crossdl", *arguments(*given)],
         cwd=project,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
-        env={**os.environ, "CROSSDL_CACHE": str(project / "cache"), "COLUMNS": "120"},
+        env={**os.environ, **environment(project)},
     )
 
 
@@ -89,9 +108,33 @@ def finish(process: subprocess.Popen[str]) -> str:
     return output
 
 
+def here(project: Path, *given: str, verb: str = "run") -> str:
+    """The command in this process; returns what it printed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        done = CliRunner(env=environment(project)).invoke(app, arguments(*given, verb=verb))
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+@pytest.fixture
+def plain_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty pictures, where the test is not about them: drawing is what a small run does most."""
+    from matplotlib.figure import Figure
+
+    from crossdl.results import pictures
+
+    draw = pictures.save_picture
+
+    def empty(_: Figure, folder: Path, name: str) -> None:
+        draw(Figure(figsize=(1, 1)), folder, name)
+
+    monkeypatch.setattr(pictures, "save_picture", empty)
+
+
 @pytest.fixture(scope="module")
 def finished(project: Path) -> tuple[Path, str]:
-    return project / "first", finish(start(project, "first"))
+    return project / "first", here(project, "first")
 
 
 def result_bytes(run: Path) -> dict[str, bytes]:
@@ -152,6 +195,7 @@ def test_the_same_seed_gives_the_same_bytes(finished: tuple[Path, str], project:
     assert result_bytes(project / "second") == result_bytes(finished[0])
 
 
+@pytest.mark.usefixtures("plain_pictures")
 def test_a_killed_run_continues_to_the_same_bytes(
     finished: tuple[Path, str], project: Path
 ) -> None:
@@ -163,14 +207,15 @@ def test_a_killed_run_continues_to_the_same_bytes(
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.communicate()
+    assert process.returncode == -signal.SIGKILL
     assert not (project / "killed" / "metrics.json").exists()
-    finish(start(project, "killed"))
+    here(project, "killed")
     assert result_bytes(project / "killed") == result_bytes(finished[0])
 
 
 def test_a_finished_run_is_only_reported_again(finished: tuple[Path, str], project: Path) -> None:
     before = result_bytes(finished[0])
-    output = finish(start(project, "first"))
+    output = here(project, "first")
     assert "Train" not in output
     assert result_bytes(finished[0]) == before
 
@@ -184,11 +229,12 @@ def test_another_configuration_does_not_overwrite_a_run(
     assert "another configuration" in output
 
 
+@pytest.mark.usefixtures("plain_pictures")
 def test_evaluating_the_trained_model_gives_the_runs_own_figures(
     finished: tuple[Path, str], project: Path
 ) -> None:
     run = finished[0]
-    output = finish(start(project, "again", "--model", "first/model", verb="evaluate"))
+    output = here(project, "again", "--model", "first/model", verb="evaluate")
     assert "Train" not in output and "Register" not in output
     for name in ("metrics.json", "predictions.jsonl"):
         assert (project / "again" / name).read_bytes() == (run / name).read_bytes()
@@ -200,15 +246,13 @@ def test_evaluating_the_trained_model_gives_the_runs_own_figures(
 
 @pytest.mark.slow
 def test_static_regions_and_a_single_region(project: Path) -> None:
-    output = finish(
-        start(
-            project,
-            "static",
-            "--set",
-            "analyzer.inference_regions=static",
-            "--set",
-            'analyzer.trained_regions=["left_frontal_lobe"]',
-        )
+    output = here(
+        project,
+        "static",
+        "--set",
+        "analyzer.inference_regions=static",
+        "--set",
+        'analyzer.trained_regions=["left_frontal_lobe"]',
     )
     assert output.count("Register") == 2
     lines = (project / "static" / "predictions.jsonl").read_text("utf-8").splitlines()

@@ -16,6 +16,10 @@ from crossdl.types import SentenceLabels
 
 ANATOMY = load_anatomy("head_ct")
 RULES = LexiconDiscretizer(LexiconConfig(), ANATOMY)
+BY_LINKING = {
+    linking: LexiconDiscretizer(LexiconConfig.model_validate({"linking": linking}), ANATOMY)
+    for linking in ("sentence", "clause")
+}
 SENTENCES = [
     "左侧额叶出血",
     "右枕叶低密度，左额叶出血",
@@ -45,10 +49,10 @@ class Counting(ReportDiscretizer[CountingConfig]):
 @given(
     calls=st.lists(st.lists(st.sampled_from(SENTENCES), max_size=8), max_size=6),
     size=st.integers(0, 5),
-    linking=st.sampled_from(["sentence", "clause"]),
+    linking=st.sampled_from(sorted(BY_LINKING)),
 )
 def test_cached_equals_uncached(calls: list[list[str]], size: int, linking: str) -> None:
-    discretizer = LexiconDiscretizer(LexiconConfig.model_validate({"linking": linking}), ANATOMY)
+    discretizer = BY_LINKING[linking]
     cache = LabelCache(discretizer, size=size)
     for sentences in calls:
         found, plain = cache.label(sentences), label_sentences(discretizer, sentences)

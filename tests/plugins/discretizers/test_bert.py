@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,12 @@ def test_exchanged_sentences_are_learnt_along(tmp_path: Path) -> None:
     assert 20 < described["training"]["texts"] <= 32
 
 
+@cache
+def shipped() -> BertDiscretizer:
+    """The model in the package, loaded once."""
+    return BertDiscretizer(BertConfig(), ANATOMY)
+
+
 class TestShipped:
     """The model in the package."""
 
@@ -197,8 +204,7 @@ class TestShipped:
         assert "Not for clinical use" in card and "crossdl discretizer train" in card
 
     def test_plain_sentences(self) -> None:
-        made = BertDiscretizer(BertConfig(), ANATOMY)
-        said = made.label(["左侧额叶见片状低密度影", "Right cerebellar hemorrhage"])
+        said = shipped().label(["左侧额叶见片状低密度影", "Right cerebellar hemorrhage"])
         regions = [ANATOMY.label_names[i] for i in said.regions.argmax(axis=1)]
         types = [ANATOMY.type_names[i] for i in said.types.argmax(axis=1)]
         assert regions == ["left_frontal_lobe", "right_cerebellum"]
@@ -206,13 +212,12 @@ class TestShipped:
 
     @given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=9).map(" ".join))
     def test_mirrored_text_gives_mirrored_labels(self, text: str) -> None:
-        made = BertDiscretizer(BertConfig(), ANATOMY)
-        said = made.label([text, mirror_text(text, ANATOMY)])
+        said = shipped().label([text, mirror_text(text, ANATOMY)])
         np.testing.assert_array_equal(said.regions[1], said.regions[0][ANATOMY.mirror_index])
         np.testing.assert_array_equal(said.types[1], said.types[0])
 
     def test_real_sentences_mirror(self, data_dir: Path) -> None:
-        made = BertDiscretizer(BertConfig(), ANATOMY)
+        made = shipped()
         lines = (data_dir / "sentences" / "head_ct_sentences.jsonl").read_text("utf-8").splitlines()
         texts = [json.loads(line)["sentence"] for line in lines]
         plain, mirrored = made.label(texts), made.label([mirror_text(t, ANATOMY) for t in texts])
