@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = 4
 _PANEL_INCHES = 2.9
+_LAYOUT_DIGITS = 4
 
 
 def overlay_figure(
@@ -125,8 +126,28 @@ def _source_index(
     return index
 
 
+def fix_layout(figure: Figure) -> None:
+    """Solves the constrained layout for good and rounds it.
+
+    The solver starts from the order of objects in memory, and its last digits differ from time to
+    time.
+    """
+    from matplotlib.transforms import Bbox
+
+    if figure.get_layout_engine() is None:
+        return
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(part.bbox_relative.get_points().round(_LAYOUT_DIGITS))
+    for axes in figure.axes:
+        place = axes.get_position(original=True).get_points()
+        axes.set_position(Bbox(place.round(_LAYOUT_DIGITS)))
+
+
 def save_figure(figure: Figure, path: Path, dpi: float = 110) -> None:
     """Writes a PNG, whole or not at all; equal figures give equal bytes."""
+    fix_layout(figure)
     with replacing(path) as working:
         figure.savefig(
             working,
