@@ -47,21 +47,25 @@ def test_the_same_seed_gives_the_same_bytes(
     assert weights[0] != weights[2]
 
 
-def test_a_killed_training_ends_with_the_same_weights(toys: ModuleType, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "stage", [pytest.param("pretraining", marks=pytest.mark.slow), "fine_tuning"]
+)
+def test_a_killed_training_ends_with_the_same_weights(
+    toys: ModuleType, tmp_path: Path, stage: str
+) -> None:
     toys.train_long(tmp_path / "whole")
-    for stage in ("pretraining", "fine_tuning"):
-        folder = tmp_path / stage
-        with subprocess.Popen([sys.executable, toys.__file__, str(folder)]) as process:
-            checkpoint = folder / stage / "last.safetensors"
-            while process.poll() is None and not checkpoint.is_file():
-                time.sleep(0.002)
-            process.send_signal(signal.SIGKILL)
-        assert process.returncode == -signal.SIGKILL
-        assert not (folder / "model").exists()
-        toys.train_long(folder)
-        for name in ("model.safetensors", "model.json", "tokenizer.json"):
-            whole = (tmp_path / "whole" / "model" / name).read_bytes()
-            assert (folder / "model" / name).read_bytes() == whole
+    folder = tmp_path / "killed"
+    with subprocess.Popen([sys.executable, toys.__file__, str(folder)]) as process:
+        checkpoint = folder / stage / "last.safetensors"
+        while process.poll() is None and not checkpoint.is_file():
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not (folder / "model").exists()
+    toys.train_long(folder)
+    for name in ("model.safetensors", "model.json", "tokenizer.json"):
+        whole = (tmp_path / "whole" / "model" / name).read_bytes()
+        assert (folder / "model" / name).read_bytes() == whole
 
 
 def test_a_checkpoint_of_other_training_is_refused(toys: ModuleType, tmp_path: Path) -> None:

@@ -48,7 +48,10 @@ def test_the_same_seed_gives_the_same_bytes(
     assert weights[0] != weights[2]
 
 
-@pytest.mark.parametrize("recipe", ["paper", "long", "plateau"])
+@pytest.mark.parametrize(
+    "recipe",
+    ["paper", *(pytest.param(name, marks=pytest.mark.slow) for name in ("long", "plateau"))],
+)
 def test_a_killed_training_ends_with_the_same_weights(
     toys: ModuleType, tmp_path: Path, recipe: str
 ) -> None:
