@@ -213,6 +213,7 @@ def test_a_killed_run_continues_to_the_same_bytes(
     assert result_bytes(project / "killed") == result_bytes(finished[0])
 
 
+@pytest.mark.usefixtures("plain_pictures")
 def test_a_finished_run_is_only_reported_again(finished: tuple[Path, str], project: Path) -> None:
     before = result_bytes(finished[0])
     output = here(project, "first")

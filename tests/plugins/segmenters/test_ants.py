@@ -44,11 +44,12 @@ def test_quality_says_how_well_it_went(registered: RegionMap) -> None:
     assert 0.5 < quality.values["score"] <= 1.0
 
 
-def test_again_gives_the_same_bytes(patient: Any, registered: RegionMap) -> None:
-    again = Ants(QUICK, ANATOMY).segment(patient.volume)
-    assert again.labels.tobytes() == registered.labels.tobytes()
+def test_again_gives_the_same_bytes(patient: Any) -> None:
+    coarse = AntsConfig(working_shape=(20, 40, 40))
+    one, two = (Ants(coarse, ANATOMY).segment(patient.volume) for _ in range(2))
+    assert one.labels.tobytes() == two.labels.tobytes()
     for name in ("final_metric", "similarity", "score"):
-        assert again.quality.values[name] == registered.quality.values[name]
+        assert one.quality.values[name] == two.quality.values[name]
 
 
 def test_global_state_is_put_back(patient: Any) -> None:
