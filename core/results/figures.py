@@ -57,6 +57,7 @@ def forest_figure(
         title: Headline.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     rows = max(len(found) for found in panels.values())
     columns = min(_COLUMNS, len(panels))
@@ -71,6 +72,7 @@ def forest_figure(
         ax.set_axis_off()
     for ax, (name, found) in zip(axes.flat, panels.items(), strict=False):
         _forest(ax, found, references.get(name))
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=5))
         ax.set_title(textwrap.fill(name, 38), fontsize=9)
     return figure
 
