@@ -64,9 +64,12 @@ def section(one: StudyResults, out: Path) -> list[str]:
     head = (*axes, "measure", "value (interval)", "difference (interval)", "p (Holm)")
     lines = [f"## {one.study.name}", "", one.study.description, ""]
     lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    differences = {(values, key): row for values, key, row in one.comparisons}
-    for key in one.overview:
+    differences = {(values, key): row for values, key, row in one.comparisons if row["difference"]}
+    compared = {key for _, key in differences}
+    for key in [key for key in one.keys if key in compared]:
         for values in one.combinations:
+            if values != one.reference and (values, key) not in differences:
+                continue
             seeds = [one.estimates.get((values, seed), {}).get(key) for seed in one.study.seeds]
             texts = [
                 f"{e.value:.3f} ({e.low:.3f} to {e.high:.3f})"
@@ -74,9 +77,9 @@ def section(one: StudyResults, out: Path) -> list[str]:
                 else "-"
                 for e in seeds
             ]
-            row = differences.get((values, key), {})
-            change, p = "reference" if values == one.reference else "-", "-"
-            if row.get("difference"):
+            change, p = "reference", "-"
+            if values != one.reference:
+                row = differences[values, key]
                 change = f"{float(row['difference']):+.3f}"
                 if row["low"]:
                     change += f" ({float(row['low']):+.3f} to {float(row['high']):+.3f})"
