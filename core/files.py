@@ -45,6 +45,12 @@ def link(source: str, target: str) -> None:
         shutil.copyfile(source, target)
 
 
+def link_tree(source: Path, target: Path) -> None:
+    """The same files in another folder, all or none; the folder must not exist."""
+    with filling(target) as working:
+        shutil.copytree(source, working, copy_function=link, dirs_exist_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text, whole or not at all."""
     with replacing(path) as working:

@@ -88,22 +88,24 @@ class Component(ABC, Generic[ConfigT]):
                 for argument in get_args(base):
                     if isinstance(argument, type) and issubclass(argument, ComponentConfig):
                         cls.Config = argument
-                        other = _COMPONENT_OF.setdefault(argument, cls)
-                        if (other.__module__, other.__qualname__) != (
-                            cls.__module__,
-                            cls.__qualname__,
-                        ):
-                            raise TypeError(
-                                f"{cls.__qualname__} has the config class of {other.__module__}."
-                                f"{other.__qualname__}; give it one of its own, such as a subclass "
-                                f"of {argument.__qualname__}"
-                            )
-                        _COMPONENT_OF[argument] = cls
+                        _claim(argument, cls)
 
     def __init__(self, config: ConfigT, anatomy: Anatomy) -> None:
         """Keeps both; heavy set-up belongs into the first use, not here."""
         self.config = config
         self.anatomy = anatomy
+
+
+def _claim(config: type[ComponentConfig], component: type[Component[Any]]) -> None:
+    """Notes whose config it is; a module that is imported again replaces its own."""
+    other = _COMPONENT_OF.get(config, component)
+    names = [(c.__module__, c.__qualname__) for c in (other, component)]
+    if names[0] != names[1]:
+        raise TypeError(
+            f"{component.__qualname__} has the config class of {'.'.join(names[0])}; give it one "
+            f"of its own, such as a subclass of {config.__qualname__}"
+        )
+    _COMPONENT_OF[config] = component
 
 
 def build(config: ComponentConfig, anatomy: LabelSet) -> Any:

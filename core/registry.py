@@ -61,7 +61,9 @@ class Composition(_Model):
 
     @field_validator("evaluators")
     @classmethod
-    def _different_kinds(cls, evaluators: tuple[ComponentConfig, ...]) -> Any:
+    def _different_kinds(
+        cls, evaluators: tuple[ComponentConfig, ...]
+    ) -> tuple[ComponentConfig, ...]:
         kinds = [config.kind for config in evaluators]
         twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
         if twice:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from crossdl.catalog import Catalog
 from crossdl.errors import CrossDLError, InputError
 from crossdl.evaluation.cases import CohortScan, Evaluation, ScanCase
 from crossdl.evaluation.lines import evaluation_set, prediction_line, read_fit, report_fields
-from crossdl.files import filling, link, write_json, write_text
+from crossdl.files import filling, link_tree, write_json, write_text
 from crossdl.interfaces import AbnormalityAnalyzer, CohortSource, Evaluator
 from crossdl.models import load_model, model_digest
 from crossdl.registry import Composition
@@ -193,8 +192,7 @@ class _Pipeline:
         """Puts the discretizer that has learned from the cohort beside the model."""
         learned, kept = self.ready.learned, self.run.path / "discretizer"
         if learned is not None and not kept.is_dir():
-            with filling(kept) as working:
-                shutil.copytree(learned, working, copy_function=link, dirs_exist_ok=True)
+            link_tree(learned, kept)
 
     def predict(self) -> None:
         """Scores the scans that evaluators want; the highest test scans become pictures."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from crossdl.cache import cache_dir
 from crossdl.errors import ConfigError
-from crossdl.files import filling, link
+from crossdl.files import link_tree
 from crossdl.study.board import Board
 from crossdl.study.conduct import Failure, conduct
 from crossdl.study.engines import EngineName, make_engine
@@ -39,7 +39,7 @@ def run_studies(
     jobs: int = 1,
     threads: int | None = None,
 ) -> list[Member]:
-    """Runs the cells that are not finished yet; a study gets its tables when all of its have ended.
+    """Runs the cells that are not finished yet; a study gets its tables when its cells have ended.
 
     Every cell is validated before anything starts. Stages that cells have in common are done
     first, once. Of cells with the same composition one runs, and the others get its run. A cell
@@ -167,19 +167,14 @@ class _Cells:
             if failure is not None:
                 self.settle(other, failure, said)
                 continue
+            target = self.folder(other)
             try:
-                _copy(self.folder(key), self.folder(other))
+                shutil.rmtree(target, ignore_errors=True)  # may have been begun
+                link_tree(self.folder(key), target)
             except OSError as error:
                 self.settle(other, ("run", _reason(error)), _reason(error))
             else:
                 self.settle(other, None, f"as {key}")
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Puts a finished run into another folder as well; one that was begun there is left."""
-    shutil.rmtree(target, ignore_errors=True)
-    with filling(target) as working:
-        shutil.copytree(source, working, copy_function=link, dirs_exist_ok=True)
 
 
 def _reason(error: OSError) -> str:
