@@ -18,9 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
-# How long an example takes says little here. --hypothesis-profile=thorough looks further.
-settings.register_profile("crossdl", deadline=None, max_examples=50)
-settings.register_profile("thorough", deadline=None, max_examples=1000)
+settings.register_profile("crossdl", deadline=None)  # how long an example takes says little here
 settings.load_profile("crossdl")
 
 LONG = (

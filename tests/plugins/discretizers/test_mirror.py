@@ -89,9 +89,9 @@ def test_real_sentences(data_dir: Path) -> None:
     ],
 )  # fmt: skip
 def test_time_grows_with_length_alone(piece: str) -> None:
-    """A megabyte takes seconds, so twice a tenth of one takes few."""
-    text = piece * (100_000 // len(piece.encode()))
-    begun = time.process_time()
+    """A megabyte takes seconds, so twice a quarter does, on a busy machine too."""
+    text = piece * (250_000 // len(piece.encode()))
+    begun = time.perf_counter()
     labels = RULES.label([f"{text}. 左额叶出血", f"{text}. Hemorrhage of the left frontal lobe"])
     assert labels.types.any()
-    assert time.process_time() - begun < 5
+    assert time.perf_counter() - begun < 20
